@@ -1,0 +1,1 @@
+"""The methods: plain torch, neither ComfyUI nor diffusers."""
