@@ -1,0 +1,1 @@
+"""Standalone scripts that make weights, on diffusers models."""

@@ -1,0 +1,41 @@
+"""The settings that every training script shares; transformers' HfArgumentParser makes the flags of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+def option(default: object, help: str) -> object:
+    """A dataclass field with the text that `--help` shows for it."""
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass
+class TrainConfig:
+    """How long, how fast and how carefully to train. Stored in every checkpoint."""
+
+    steps: int = option(10_000, "optimiser steps in all")
+    batch_size: int = option(48, "samples a step, over all processes and accumulated micro-batches")
+    accumulate: int = option(1, "micro-batches a step; more need less memory and give the same gradient")
+    optimizer: Literal["adamw", "muon"] = option(
+        "adamw", "muon learns matrices and kernels from nothing in a fraction of the steps, the rest by adamw"
+    )
+    learning_rate: float = option(6e-4, "peak of the cosine schedule")
+    warmup_steps: int = option(200, "steps in which the learning rate climbs to its peak")
+    weight_decay: float = option(0.01, "AdamW's decoupled weight decay")
+    ema_decay: float = option(0.999, "decay of the averaged weights a step; 0 keeps none")
+    gradient_clip: float = option(1.0, "largest gradient norm")
+    precision: Literal["no", "bf16"] = option("no", "autocast of the forward pass")
+    seed: int = option(0, "data order, noise and timesteps are a function of seed and step")
+    compile: bool = option(False, "torch.compile the loss; pays off on a GPU after a minute")
+    log_every: int = option(50, "steps between log lines; reading the loss waits for the GPU")
+    checkpoint_every: int = option(500, "steps between checkpoints; the newest two are kept")
+    preview_every: int = option(500, "steps between preview pictures; 0 makes none")
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "accumulate", "log_every", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; give at least 1.")
+        if not 0 <= self.ema_decay < 1:
+            raise ValueError(f"ema_decay is {self.ema_decay}; give a value from 0 to below 1.")
