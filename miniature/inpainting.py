@@ -1,0 +1,95 @@
+"""What the inpainting twin learns from: scenes with a hole of ordinary size, as stock inpainting models do.
+
+Holes are never small, so that the twin has the weakness which SOEDiff cures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from diffusers import UNet2DConditionModel
+from torch import Tensor
+from torch.nn import functional as F
+
+from .data import caption_text, phrase
+from .sampling import CHUNK, encode
+
+OBJECTS = 0.75  # of the holes, as far as the scenes have large enough ones, are objects' boxes
+SMALLEST_OBJECT = 0.22  # of the side, from which on an object's own box may be the hole
+RECTANGLE = (0.3, 0.95)  # of the side: width and height of the other holes
+WHOLE = 0.05  # of these: the whole picture is the hole
+
+
+def make_examples(
+    scenes: dict[str, Tensor],
+    vae: torch.nn.Module,
+    embed: Callable[[list[str]], Tensor],
+    seed: int,
+    fast: bool,
+) -> dict[str, Tensor]:
+    """One hole a scene: latents, mask, masked_latents and context, as DenoisingTask takes them, in fp16.
+
+    Three holes in four are the box of an object, described by its own words; the others are rectangles
+    anywhere, described by the caption of the scene.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    pixels = scenes["pixels"]
+    holes, texts = [], []
+    for row in range(len(pixels)):
+        hole, text = _hole(scenes, row, generator)
+        holes.append(hole)
+        texts.append(text)
+    masks = draw_masks(torch.stack(holes), pixels.shape[-1])
+    parts: dict[str, list[Tensor]] = {"latents": [], "mask": [], "masked_latents": []}
+    for picture, mask in zip(pixels.split(CHUNK), masks.split(CHUNK), strict=True):
+        picture, mask = picture.to(vae.device).float() / 255, mask.to(vae.device)
+        latents, extra = encode(vae, picture, fast=fast), condition(vae, picture, mask, fast=fast)
+        for name, part in (("latents", latents), ("mask", extra[:, :1]), ("masked_latents", extra[:, 1:])):
+            parts[name].append(part.half().cpu())
+    return {name: torch.cat(part) for name, part in parts.items()} | {"context": embed(texts)}
+
+
+def condition(vae: torch.nn.Module, pixels: Tensor, mask: Tensor, *, fast: bool = False) -> Tensor:
+    """(B, 5, h, w): the mask (B, 1, H, W) at latent size, and the latents of pixels with a mid-grey hole."""
+    masked = encode(vae, (pixels - 0.5) * (1 - mask) + 0.5, fast=fast)
+    return torch.cat([F.interpolate(mask, size=masked.shape[-2:], mode="bilinear").round(), masked], dim=1)
+
+
+def draw_masks(boxes: Tensor, size: int) -> Tensor:
+    """float32 (B, 1, size, size), 1 inside boxes (B, 4) of left, top, right, bottom in pixels."""
+    place = torch.arange(size, device=boxes.device) + 0.5
+    inside_x = (place >= boxes[:, :1]) & (place < boxes[:, 2:3])
+    inside_y = (place >= boxes[:, 1:2]) & (place < boxes[:, 3:4])
+    return (inside_y[:, None, :, None] & inside_x[:, None, None, :]).float()
+
+
+def _hole(scenes: dict[str, Tensor], row: int, generator: torch.Generator) -> tuple[Tensor, str]:
+    size = scenes["pixels"].shape[-1]
+    draw = torch.rand(6, generator=generator)
+    box = scenes["box"][row]
+    sides = (box[:, 2:] - box[:, :2]).amax(dim=1)
+    large = (sides >= SMALLEST_OBJECT * size).nonzero().flatten().tolist()
+    if large and draw[0] < OBJECTS:
+        picked = large[int(draw[1] * len(large))]
+        margin = 0.12 * draw[2:4] * sides[picked]
+        hole = torch.cat([box[picked, :2] - margin, box[picked, 2:] + margin])
+        keep_colour = draw[4] < 0.8
+        colour = int(scenes["colour"][row, picked]) if keep_colour else -1
+        return hole, phrase(int(scenes["thing"][row, picked]), colour, int(scenes["action"][row, picked]))
+    if draw[1] < WHOLE:
+        return torch.tensor([0.0, 0.0, size, size]), caption_text(scenes["caption"][row])
+    extent = (RECTANGLE[0] + (RECTANGLE[1] - RECTANGLE[0]) * draw[2:4]) * size
+    corner = draw[4:6] * (size - extent)
+    return torch.cat([corner, corner + extent]), caption_text(scenes["caption"][row])
+
+
+def widened(unet: UNet2DConditionModel, source: Path) -> UNet2DConditionModel:
+    """`unet` of 9 channels with the weights of the 4-channel one in `source`; new channels start at zero."""
+    weights = UNet2DConditionModel.from_pretrained(source, torch_dtype=torch.float32).state_dict()
+    narrow = weights["conv_in.weight"]
+    weights["conv_in.weight"] = torch.zeros_like(unet.conv_in.weight)
+    weights["conv_in.weight"][:, : narrow.shape[1]] = narrow
+    unet.load_state_dict(weights)
+    return unet

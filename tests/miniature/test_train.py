@@ -1,0 +1,105 @@
+"""The miniature trained for a few steps by its own stages, then measured by its own benchmark."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from accelerate import Accelerator
+from diffusers import StableDiffusionPipeline
+from finesse.benchmarks import miniature as benchmark
+from finesse.miniature import models, train
+from finesse.training.config import TrainConfig
+from transformers import HfArgumentParser
+
+SCENES = 24
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """All stages, two steps each."""
+    folder = tmp_path_factory.mktemp("miniature")
+    arguments = train.Arguments(folder=str(folder), scenes=SCENES)
+    config = TrainConfig(steps=2, batch_size=4, warmup_steps=1, log_every=1, preview_every=2)
+    for stage in train.STAGES.values():
+        stage(arguments, config, Accelerator(cpu=True))
+    return folder
+
+
+def test_every_stage_logs_checkpoints_and_previews(trained):
+    for stage in ("vae", "classifier", "segmenter", "text_to_image", "inpainting"):
+        log = [json.loads(line) for line in (trained / stage / "log.jsonl").read_text().splitlines()]
+        assert [line["step"] for line in log] == [1, 2], stage
+        assert (trained / stage / "checkpoints" / "step-00000002.safetensors").is_file()
+    for stage in ("vae", "text_to_image"):
+        assert (trained / stage / "previews" / "00000002.png").stat().st_size > 1000
+
+
+def test_the_weights_are_an_ordinary_diffusers_folder(trained):
+    parts = models.load(trained / "weights")
+    assert parts.unet.config.in_channels == 4
+    assert parts.unet_inpainting.config.in_channels == 9
+    assert parts.tokenizer.model_max_length == parts.text_encoder.config.max_position_embeddings
+    pipeline = StableDiffusionPipeline(
+        vae=parts.vae,
+        text_encoder=parts.text_encoder,
+        tokenizer=parts.tokenizer,
+        unet=parts.unet,
+        scheduler=parts.scheduler,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    (picture,) = pipeline("a red car", num_inference_steps=2, height=64, width=64).images
+    assert picture.size == (64, 64)
+
+
+def test_latents_have_unit_spread(trained):
+    scenes = train.load_scenes(trained / "cache", "train", SCENES, 64)
+    vae = models.load(trained / "weights").vae
+    latents = benchmark.sampling.encode(vae, scenes["pixels"].float() / 255)
+    assert latents.std().item() == pytest.approx(1.0, abs=0.2)
+
+
+def test_the_twin_starts_as_the_text_to_image_unet(trained):
+    unet = benchmark.models.build_unet(9)
+    widened = train.inpainting.widened(unet, trained / "weights" / "unet")
+    original = models.load(trained / "weights").unet
+    latents, timestep, context = torch.randn(1, 4, 16, 16), torch.tensor([5]), torch.randn(1, 32, 192)
+    extra = torch.randn(1, 5, 16, 16)
+    torch.testing.assert_close(
+        widened(torch.cat([latents, extra], dim=1), timestep, context).sample,
+        original(latents, timestep, context).sample,
+        rtol=1e-3,
+        atol=1e-4,
+    )
+
+
+def test_the_benchmark_measures_all_it_promises(trained, monkeypatch, tmp_path):
+    monkeypatch.setattr(benchmark, "FOLDER", tmp_path)
+    monkeypatch.setattr("finesse.benchmarks.results.FOLDER", tmp_path)
+    flags = ["--scenes", "12", "--pictures", "4", "--steps", "2"]
+    monkeypatch.setattr("sys.argv", ["miniature", "--weights", str(trained / "weights"), *flags])
+    benchmark.main()
+    found = json.loads((tmp_path / "miniature.json").read_text())
+    assert found["command"].startswith("python -m finesse.benchmarks.miniature --weights")
+    promised = "vae.psnr vae.small_object_accuracy judge.accuracy judge.miou t2i.recall_1 t2i.recall_5 "
+    promised += "inpaint.accuracy_large inpaint.accuracy_small parity.comfy_diffusers_max_abs"
+    assert set(promised.split()) <= set(found["metrics"])
+    assert found["metrics"]["parity.comfy_diffusers_max_abs"] < 1e-3
+    assert (tmp_path / "miniature.png").is_file()
+
+
+def test_an_unknown_stage_is_named(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["train", "--stage", "vea"])
+    with pytest.raises(SystemExit):
+        train.main()
+    assert "--stage: got 'vea'; use one of vae, classifier" in capsys.readouterr().err
+
+
+def test_every_setting_is_a_flag_with_help():
+    for kind in (train.Arguments, TrainConfig):
+        actions = [action for action in HfArgumentParser(kind)._actions if action.dest != "help"]
+        assert all(action.help for action in actions)
