@@ -1,0 +1,229 @@
+"""Runs the example workflows in a real ComfyUI, as a client program would, and writes a contact sheet.
+
+python -m finesse.miniature.demo --output demo_output
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import platform
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from skimage import data
+
+from .comfy_client import ComfyClient, ComfyError, Prompt
+from .comfy_server import ComfyServer, ServerError, exit_on_kill
+from .contact_sheet import Drawing, Edit, Sheet, write
+from .workflows import ON_OBJECT, boxes_of, examples, for_miniature, of_type, png, text_to_image, to_api
+
+SIZE = 64
+CELL = SIZE // 16  # the miniature's latents are 16x16
+PHOTO_EXAMPLE = "real_photo_with_crop_window"
+TEXTS = (
+    "a red car on grass",
+    "a brown dog on the beach",
+    "a dancing person in a room",
+    "a blue airplane",
+    "a pizza on a table",
+    "a yellow bus on a street",
+    "a red car left of a dog on grass",
+    "a white cat, a green book and a clock in a room",
+)
+
+
+@dataclass
+class Photo:
+    """A real photograph that comes with scikit-image, and the edit to make in it."""
+
+    file: str
+    title: str
+    note: str
+    text: str
+    box: dict[str, int]
+
+
+PHOTOS = (
+    Photo(
+        "rocket.jpg",
+        "A real photograph: an airplane in the evening sky",
+        "Falcon 9 before launch, by SpaceX, public domain. Only a window of 64 pixels is ever encoded.",
+        "a red airplane at night",
+        {"x": 232, "y": 28, "width": 32, "height": 28},
+    ),
+    Photo(
+        "coffee.png",
+        "A real photograph: a donut beside the cup",
+        "By Rachel Michetti, CC0. Only a window of 64 pixels is ever encoded.",
+        "a donut on a table",
+        {"x": 312, "y": 176, "width": 36, "height": 36},
+    ),
+)
+
+
+class Demo:
+    """A connection, a folder to write into, and the sheet that grows."""
+
+    def __init__(self, client: ComfyClient, folder: Path, thumbnails: Path | None = None) -> None:
+        self.client, self.folder, self.thumbnails, self.sheet = client, folder, thumbnails, Sheet()
+        self.object_info = client.object_info()
+
+    def run(self, title: str, prompt: Prompt) -> tuple[dict[str, Any], float]:
+        """Queue a prompt and wait for it; its outputs, and the seconds it took."""
+        start = time.monotonic()
+        print(f"  {title} ", end="", flush=True)
+        outputs = self.client.run(prompt, lambda node_id, step, total: print(".", end="", flush=True))
+        seconds = time.monotonic() - start
+        print(f" {seconds:.1f} s", flush=True)
+        return outputs, seconds
+
+    def example(self, name: str, workflow: dict[str, Any]) -> None:
+        """Run an example workflow on a scene of the miniature's world."""
+        prompt, pictures = for_miniature(
+            to_api(workflow, self.object_info), SIZE, on_object=name in ON_OBJECT
+        )
+        (note,) = (node for node in workflow["nodes"] if node["type"] == "MarkdownNote")
+        title, about = note["widgets_values"][0].removeprefix("# ").split("\n\n")[:2]
+        self.edit(name, title, about.replace("*", ""), prompt, pictures)
+
+    def photo(self, photo: Photo, workflow: dict[str, Any]) -> None:
+        """Run the example for photographs on a real one, with its own box and text."""
+        prompt, pictures = for_miniature(to_api(workflow, self.object_info), SIZE)
+        with Image.open(Path(data.__file__).parent / photo.file) as opened:
+            small = opened.convert("RGB").resize((round(256 * opened.width / opened.height), 256))
+        (name,) = pictures
+        (inpaint,) = of_type(prompt, "FinesseInpaintSmallBox")
+        inpaint["inputs"] |= {"box": photo.box, "context": SIZE}
+        prompt[inpaint["inputs"]["positive"][0]]["inputs"]["text"] = photo.text
+        self.edit(
+            f"photo_{Path(photo.file).stem}", photo.title, photo.note, prompt, {name: png(np.asarray(small))}
+        )
+
+    def edit(self, name: str, title: str, note: str, prompt: Prompt, pictures: dict[str, bytes]) -> None:
+        """Upload the picture, run the prompt, write input, result and close-ups, and compare them."""
+        (before,) = pictures.values()
+        for load in of_type(prompt, "LoadImage"):
+            load["inputs"]["image"] = self.client.upload(before, f"{name}.png")
+        outputs, seconds = self.run(name, prompt)
+        (after,) = (files[0] for files in self.client.images(outputs).values())
+        old, new = (np.asarray(Image.open(io.BytesIO(file)).convert("RGB")) for file in (before, after))
+        boxes = boxes_of(prompt)
+        grow = of_type(prompt, "FinesseInpaintSmallBox")[0]["inputs"]["grow"]
+        outside = outside_of(boxes, grow, old.shape[:2])
+        y, x = close_up(boxes[0], old.shape[:2])
+        files = {"before": old, "after": new, "zoom_before": old[y, x], "zoom_after": new[y, x]}
+        for kind, pixels in files.items():
+            (self.folder / f"{name}_{kind}.png").write_bytes(png(pixels))
+        if self.thumbnails:
+            self.thumbnail(name, files)
+        self.sheet.edits.append(
+            Edit(
+                title,
+                note,
+                texts_of_boxes(prompt),
+                **{kind: f"{name}_{kind}.png" for kind in files},
+                size=(old.shape[1], old.shape[0]),
+                boxes=[(box["x"], box["y"], box["width"], box["height"]) for box in boxes],
+                seconds=seconds,
+                steps=of_type(prompt, "KSampler")[0]["inputs"]["steps"],
+                outside=int(outside.sum()),
+                changed=int((old != new).any(-1)[outside].sum()),
+                report=next(output["text"][0] for output in outputs.values() if "text" in output),
+            )
+        )
+
+    def thumbnail(self, name: str, files: dict[str, np.ndarray]) -> None:
+        """Write before and after as the picture that ComfyUI shows beside an example workflow."""
+        large = name.startswith("photo")
+        pair = [files[kind] for kind in (("zoom_before", "zoom_after") if large else ("before", "after"))]
+        picture = Image.fromarray(np.hstack(pair)).resize((768, 384), Image.Resampling.LANCZOS)
+        picture.save(self.thumbnails / f"{PHOTO_EXAMPLE if large else name}.jpg", quality=88)
+
+    def drawing(self, text: str) -> None:
+        """Draw a prompt with stock nodes, two seeds."""
+        outputs, seconds = self.run(text, text_to_image(text, seed=1, steps=25, size=SIZE, batch=2))
+        (pictures,) = self.client.images(outputs).values()
+        names = [f"{text.replace(' ', '_').replace(',', '')}_{number}.png" for number in range(len(pictures))]
+        for name, picture in zip(names, pictures, strict=True):
+            (self.folder / name).write_bytes(picture)
+        self.sheet.drawings.append(Drawing(text, names, seconds))
+
+
+def outside_of(boxes: list[dict[str, int]], grow: int, shape: tuple[int, int]) -> np.ndarray:
+    """Where nothing may change, bool (H, W): outside the boxes, grown and widened to whole latent cells."""
+    outside = np.ones(shape, bool)
+    for box in boxes:
+        left, top = ((box[name] - grow) // CELL * CELL for name in ("x", "y"))
+        right, bottom = (
+            -(-(box[start] + box[side] + grow) // CELL) * CELL
+            for start, side in (("x", "width"), ("y", "height"))
+        )
+        outside[max(0, top) : bottom, max(0, left) : right] = False
+    return outside
+
+
+def close_up(box: dict[str, int], shape: tuple[int, int]) -> tuple[slice, slice]:
+    """A square around a box, twice its longer side where the picture has room: rows, columns."""
+    side = min(2 * max(box["width"], box["height"]), *shape)
+    top = min(max(0, box["y"] + box["height"] // 2 - side // 2), shape[0] - side)
+    left = min(max(0, box["x"] + box["width"] // 2 - side // 2), shape[1] - side)
+    return slice(top, top + side), slice(left, left + side)
+
+
+def texts_of_boxes(prompt: Prompt) -> list[str]:
+    """What each box is to show: its own text, or else the positive prompt."""
+    (inpaint,) = of_type(prompt, "FinesseInpaintSmallBox")
+    positive = prompt[inpaint["inputs"]["positive"][0]]["inputs"]["text"]
+    own = [box["metadata"]["desc"] for box in boxes_of(prompt) if "metadata" in box]
+    return own or [positive]
+
+
+def main() -> int:
+    """Run everything; 0 when every picture was made and nothing outside the boxes changed."""
+    parser = argparse.ArgumentParser(description="Run the example workflows and write a contact sheet.")
+    parser.add_argument("--output", type=Path, default=Path("demo_output"), help="folder to write, anew")
+    parser.add_argument("--thumbnails", type=Path, help="folder to write the examples' before and after to")
+    arguments = parser.parse_args()
+    folder = arguments.output.resolve()
+    exit_on_kill()
+    start = time.monotonic()
+    print("Starting ComfyUI ...", flush=True)
+    try:
+        with ComfyServer() as server:
+            ready = time.monotonic() - start
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            demo = Demo(server.client(), folder, arguments.thumbnails)
+            workflows = examples()
+            for name, workflow in workflows.items():
+                if name != PHOTO_EXAMPLE:
+                    demo.example(name, workflow)
+            for photo in PHOTOS:
+                demo.photo(photo, workflows[PHOTO_EXAMPLE])
+            for text in TEXTS:
+                demo.drawing(text)
+            version = demo.client.get_json("/system_stats")["system"]["comfyui_version"]
+    except (ComfyError, ServerError, OSError, ValueError) as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    demo.sheet.facts = [
+        ("ComfyUI", f"{version}, on the CPU, driven through its API"),
+        ("Machine", f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}"),
+        ("Time", f"{time.monotonic() - start:.0f} s in all, {ready:.0f} s of them to start ComfyUI"),
+    ]
+    print(f"Done in {time.monotonic() - start:.0f} s. Open {write(demo.sheet, folder)}")
+    return int(any(edit.changed for edit in demo.sheet.edits))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
