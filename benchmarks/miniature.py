@@ -1,0 +1,235 @@
+"""How good the miniature is, on scenes it never saw: its VAE, its judges, its pictures and its inpainting.
+
+python -m finesse.benchmarks.miniature    # writes docs/results/miniature.json and miniature.png
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+from transformers import HfArgumentParser
+
+from ..core.files import replacing
+from ..core.palettes import COCO_STUFF
+from ..core.recall import object_recall
+from ..miniature import judges, models, sampling
+from ..miniature.captions import object_phrase
+from ..miniature.data import load_maps, load_scenes
+from ..miniature.inpainting import condition, draw_masks
+from ..miniature.scenes import COLOURS, THINGS, Scene, scene
+from ..miniature.things import KINDS
+from ..miniature.train import tokenize
+from ..training.config import option
+from .parity import max_abs_difference
+from .results import FOLDER, write_results
+
+ORDINARY = (1 / 5, 1 / 2)
+SMALL = (1 / 8, 1 / 6)
+BOXES = {"large": (1 / 3, 1 / 2), "medium": (1 / 5, 1 / 3), "small": SMALL}
+CHUNK = 16
+
+
+@dataclass
+class Arguments:
+    """What to measure, and how much of it."""
+
+    weights: str = option(str(models.WEIGHTS), "folder of the miniature")
+    scenes: int = option(1000, "test scenes for the VAE and the judges")
+    pictures: int = option(200, "pictures made a row of the table")
+    steps: int = option(25, "sampling steps")
+
+
+class Jury:
+    """The miniature, its judges, and the questions put to them."""
+
+    def __init__(self, folder: Path, steps: int, device: torch.device) -> None:
+        self.device, self.steps = device, steps
+        self.models = models.load(folder, device=device)
+        self.size = self.models.vae.config.sample_size
+        self.cell = 2 ** (len(self.models.vae.config.block_out_channels) - 1)  # pixels a latent cell
+        weights = folder / "judges"
+        self.classifier = judges.load_judge(judges.Classifier(), weights / "classifier.safetensors").to(
+            device
+        )
+        self.segmenter = judges.load_judge(judges.Segmenter(), weights / "segmenter.safetensors").to(device)
+        self.empty = self.embed([""])[0]
+
+    @torch.no_grad()
+    def embed(self, texts: list[str]) -> Tensor:
+        tokens = tokenize(self.models.tokenizer, texts).to(self.device)
+        return self.models.text_encoder(tokens).last_hidden_state
+
+    @torch.no_grad()
+    def right(self, pixels: Tensor, boxes: Tensor, thing: Tensor, head: str = "thing") -> Tensor:
+        """Whether the classifier reads in each box what is meant, bool (B,)."""
+        parts = zip(pixels.split(CHUNK), boxes.split(CHUNK), strict=True)
+        read = [self.classifier(judges.crop(*part))[head].argmax(dim=1) for part in parts]
+        return torch.cat(read) == thing
+
+    @torch.no_grad()
+    def labels(self, pixels: Tensor) -> Tensor:
+        return torch.cat([self.segmenter(part).argmax(dim=1) for part in pixels.split(CHUNK)])
+
+    def pictures(self, prompts: list[str], extra: Tensor | None = None) -> Tensor:
+        """One picture a prompt, (B, 3, H, W); `extra` is an inpainting UNet's mask and masked latent."""
+        unet = self.models.unet if extra is None else self.models.unet_inpainting
+        side = self.size // self.cell
+        made = []
+        for start in tqdm(range(0, len(prompts), CHUNK), leave=False):
+            chunk = prompts[start : start + CHUNK]
+            noise = sampling.noise_for(range(start, start + len(chunk)), (4, side, side), self.device)
+            more = None if extra is None else extra[start : start + len(chunk)]
+            latents = sampling.sample(
+                unet, self.embed(chunk), self.empty, noise, extra=more, steps=self.steps
+            )
+            made.append(sampling.decode(self.models.vae, latents))
+        return torch.cat(made)
+
+
+def psnr(made: Tensor, real: Tensor) -> float:
+    """Peak signal-to-noise ratio in dB, from the mean squared error over all pictures."""
+    return -10 * torch.log10((made - real).square().mean()).item()
+
+
+def measure_vae(jury: Jury, scenes: dict[str, Tensor], maps: Tensor) -> dict[str, float]:
+    pixels = scenes["pixels"].float().to(jury.device) / 255
+    again = through(jury, pixels)
+    found = {"vae.psnr": psnr(again, pixels), "vae.psnr_maps": psnr(through(jury, maps), maps)}
+    for name, picture in (("", again), ("_before", pixels)):
+        found[f"vae.small_object_accuracy{name}"] = accuracy(jury, picture, scenes, SMALL)["thing"]
+    return found
+
+
+def through(jury: Jury, pixels: Tensor) -> Tensor:
+    """Pictures encoded and decoded again."""
+    vae = jury.models.vae
+    return torch.cat([sampling.decode(vae, sampling.encode(vae, part)) for part in pixels.split(CHUNK)])
+
+
+def accuracy(
+    jury: Jury, pixels: Tensor, scenes: dict[str, Tensor], sides: tuple[float, float]
+) -> dict[str, float]:
+    """Share of the objects with a side in `sides` (of the picture's) that the classifier gets, by head."""
+    extent = (scenes["box"][..., 2:] - scenes["box"][..., :2]).amax(dim=-1) / jury.size
+    fits = (scenes["thing"] >= 0) & (extent >= sides[0]) & (extent <= sides[1])
+    row, column = fits.nonzero(as_tuple=True)
+    found = {}
+    for head in ("thing", "colour", "action"):
+        target = scenes[head][row, column]
+        has = target >= 0
+        boxes = scenes["box"][row, column][has].to(jury.device)
+        right = jury.right(pixels[row[has].to(jury.device)], boxes, target[has].to(jury.device), head)
+        found[head] = right.float().mean().item()
+    return found
+
+
+def measure_judges(jury: Jury, scenes: dict[str, Tensor]) -> dict[str, float]:
+    pixels = scenes["pixels"].float().to(jury.device) / 255
+    ordinary, small = (accuracy(jury, pixels, scenes, sides) for sides in (ORDINARY, SMALL))
+    seen, real = jury.labels(pixels), scenes["labels"].long().to(jury.device)
+    both = torch.bincount((real * 256 + seen).flatten(), minlength=65_536).view(256, 256).float()
+    union = both.sum(0) + both.sum(1) - both.diag()
+    present = both.sum(1) > 0
+    return {
+        "judge.accuracy": ordinary["thing"],
+        "judge.colour_accuracy": ordinary["colour"],
+        "judge.action_accuracy": ordinary["action"],
+        "judge.accuracy_small": small["thing"],
+        "judge.miou": (both.diag() / union)[present].mean().item(),
+    }
+
+
+def measure_recall(jury: Jury, count: int, pictures: int) -> tuple[dict[str, float], Tensor]:
+    """Recall of prompts with `count` objects, in the model's pictures and, as the ceiling, in real scenes."""
+    scenes = [scene(seed, jury.size, count=count, split="test") for seed in range(pictures)]
+    made = jury.pictures([drawn.caption for drawn in scenes])
+    real = torch.stack([torch.from_numpy(drawn.image) for drawn in scenes]).permute(0, 3, 1, 2)
+    found = {}
+    for name, pixels in (("t2i", made), ("judge", real.float().to(jury.device) / 255)):
+        recalls = [
+            object_recall(labels, named(drawn))
+            for labels, drawn in zip(jury.labels(pixels), scenes, strict=True)
+        ]
+        found[f"{name}.recall_{count}"] = float(np.mean(recalls))
+    return found, made
+
+
+def named(drawn: Scene) -> list[int]:
+    """Labels of the objects that a scene's caption names."""
+    words = f" {drawn.caption.replace(',', '')} "
+    return [COCO_STUFF.index(item.name) for item in drawn.objects if f" {item.name} " in words]
+
+
+def measure_inpainting(
+    jury: Jury, pictures: int, sides: tuple[float, float]
+) -> tuple[dict[str, float], Tensor]:
+    """A thing is asked for in a box of a test scene: is it there then, and in its colour?"""
+    random = np.random.default_rng(0)
+    scenes = [scene(seed, jury.size, count=2, split="test") for seed in range(pictures)]
+    pixels = torch.stack([torch.from_numpy(drawn.image) for drawn in scenes]).permute(0, 3, 1, 2)
+    pixels = pixels.float().to(jury.device) / 255
+    side = (random.uniform(*sides, (pictures, 1)) * jury.size).round()
+    corner = (random.uniform(size=(pictures, 2)) * (jury.size - side)).round()
+    boxes = torch.tensor(np.concatenate([corner, corner + side], axis=1), dtype=torch.float32)
+    boxes = boxes.to(jury.device)
+    things = [THINGS[i] for i in random.integers(len(THINGS), size=pictures)]
+    colours = [random.choice(KINDS[thing].colours) if KINDS[thing].colours else None for thing in things]
+    prompts = [object_phrase(thing, colour) for thing, colour in zip(things, colours, strict=True)]
+    holes = draw_masks(snapped(boxes, jury.cell), jury.size)
+    parts = zip(pixels.split(CHUNK), holes.split(CHUNK), strict=True)
+    extra = torch.cat([condition(jury.models.vae, picture, hole) for picture, hole in parts])
+    made = torch.where(draw_masks(boxes, jury.size) > 0, jury.pictures(prompts, extra), pixels)
+    right = jury.right(made, boxes, _indices(THINGS, things, jury.device))
+    coloured = torch.tensor([colour is not None for colour in colours], device=jury.device)
+    targets = _indices(COLOURS, [colour or COLOURS[0] for colour in colours], jury.device)
+    in_colour = jury.right(made, boxes, targets, "colour")
+    return {
+        "accuracy": right.float().mean().item(),
+        "colour_accuracy": (right & in_colour)[coloured].float().mean().item(),
+    }, made
+
+
+def snapped(boxes: Tensor, cell: int) -> Tensor:
+    """Boxes (B, 4) grown to whole latent cells, as the node *Inpaint Small Box* does."""
+    return torch.cat([(boxes[:, :2] / cell).floor(), (boxes[:, 2:] / cell).ceil()], dim=1) * cell
+
+
+def _indices(names: Sequence[str], items: Sequence[str], device: torch.device) -> Tensor:
+    return torch.tensor([list(names).index(item) for item in items], device=device)
+
+
+def main() -> None:
+    (arguments,) = HfArgumentParser(Arguments).parse_args_into_dataclasses()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    jury = Jury(Path(arguments.weights), arguments.steps, device)
+    with tempfile.TemporaryDirectory() as cache:
+        scenes = load_scenes(Path(cache), "test", arguments.scenes, jury.size)
+        maps = load_maps(Path(cache), "test", arguments.scenes // 2, jury.size)["pixels"].float() / 255
+    metrics = measure_vae(jury, scenes, maps.to(device)) | measure_judges(jury, scenes)
+    shown = []
+    for count in (1, 5):
+        found, made = measure_recall(jury, count, arguments.pictures)
+        metrics |= found
+        shown.append(made[:24])
+    for name, sides in BOXES.items():
+        found, made = measure_inpainting(jury, arguments.pictures, sides)
+        metrics |= {f"inpaint.{key}_{name}": value for key, value in found.items()}
+        shown.append(made[:24])
+    parity = max_abs_difference(Path(arguments.weights))
+    metrics["parity.comfy_diffusers_max_abs"] = max(v for k, v in parity.items() if k.endswith("latent"))
+    with replacing(FOLDER / "miniature.png") as path:
+        sampling.grid(torch.cat(shown), 12, 2).save(path, format="PNG")
+    sys.stdout.write(f"{write_results('miniature', metrics)}\n")
+    sys.stdout.writelines(f"{name:36} {value:.4f}\n" for name, value in metrics.items())
+
+
+if __name__ == "__main__":
+    main()

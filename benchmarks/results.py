@@ -1,0 +1,75 @@
+"""Results files, docs/results/<name>.json, and the tables that README shows of them.
+
+python -m finesse.benchmarks.results    # write README's tables anew from the stored results
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+
+import torch
+
+from ..core.files import read_json, write_json, write_text
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "docs" / "results"
+
+
+def write_results(name: str, metrics: Mapping[str, float]) -> Path:
+    """Store what a command measured, with the command, commit, kind of machine and day. Returns the path."""
+    path = FOLDER / f"{name}.json"
+    write_json(
+        path,
+        {
+            "command": shlex.join(["python", "-m", f"finesse.benchmarks.{name}", *sys.argv[1:]]),
+            "commit": _git("rev-parse", "--short", "HEAD"),
+            "machine": machine(),
+            "date": datetime.now(timezone.utc).date().isoformat(),
+            "metrics": {key: float(f"{value:.5g}") for key, value in metrics.items()},
+        },
+    )
+    return path
+
+
+def machine() -> str:
+    """The kind of machine: "NVIDIA H200", "2-core CPU"."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"{os.cpu_count()}-core CPU ({platform.machine()})"
+
+
+def table(name: str) -> str:
+    """A Markdown table of the metrics of docs/results/<name>.json, and where they come from."""
+    results = read_json(FOLDER / f"{name}.json")
+    rows = [f"| `{key}` | {value:g} |" for key, value in results["metrics"].items()]
+    source = f"`{results['command']}` on a {results['machine']}, {results['date']}"
+    return "\n".join(["| measure | value |", "|---|---|", *rows, "", f"Measured by {source}."])
+
+
+def rendered(text: str) -> str:
+    """`text` with the table of each `<!-- results:NAME -->` … `<!-- /results -->` block made anew."""
+    return re.sub(
+        r"(<!-- results:(\w+) -->\n).*?(<!-- /results -->)",
+        lambda match: f"{match[1]}{table(match[2])}\n{match[3]}",
+        text,
+        flags=re.DOTALL,
+    )
+
+
+def _git(*arguments: str) -> str:
+    found = subprocess.run(["git", "-C", ROOT, *arguments], capture_output=True, text=True, check=False)
+    return found.stdout.strip() or "unknown"
+
+
+if __name__ == "__main__":
+    readme = ROOT / "README.md"
+    write_text(readme, rendered(readme.read_text(encoding="utf-8")))
+    sys.stdout.write(f"{readme} is up to date\n")
