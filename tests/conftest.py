@@ -1,0 +1,68 @@
+"""What all tests share: one real ComfyUI with the pack and the miniature, and the figures they measure."""
+
+from __future__ import annotations
+
+import io
+import shutil
+
+import numpy as np
+import pytest
+from finesse.miniature.comfy_server import ComfyServer
+from PIL import Image
+
+MEASURED: list[str] = []
+
+
+def pytest_addoption(parser):
+    parser.addoption("--write-schemas", action="store_true", help="write tests/node_schemas.json anew")
+
+
+@pytest.fixture(scope="session")
+def measured():
+    """Takes down a figure, to be shown when all tests are done."""
+    return MEASURED.append
+
+
+def pytest_terminal_summary(terminalreporter):
+    if MEASURED:
+        terminalreporter.section("measured")
+        for line in MEASURED:
+            terminalreporter.line(line)
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory):
+    """A copy of the miniature's weights, for tests to spoil."""
+    from finesse.miniature import models
+
+    return shutil.copytree(models.WEIGHTS, tmp_path_factory.mktemp("weights") / "64")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory, weights):
+    """The one ComfyUI of the session."""
+    folder = tmp_path_factory.mktemp("comfyui")
+    with ComfyServer(folder, environment={"FINESSE_MINIATURE": str(weights)}) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server):
+    """A connection to the server, whose queue is empty."""
+    connection = server.client()
+    yield connection
+    connection.close()
+    server.check()
+
+
+@pytest.fixture(scope="session")
+def object_info(server):
+    connection = server.client()
+    yield connection.object_info()
+    connection.close()
+
+
+@pytest.fixture(scope="session")
+def pixels():
+    """PNG bytes -> uint8 array."""
+    return lambda data: np.asarray(Image.open(io.BytesIO(data)))

@@ -1,0 +1,61 @@
+"""The demo, with one step instead of twenty-five."""
+
+from __future__ import annotations
+
+import copy
+import re
+
+import pytest
+from finesse.miniature.contact_sheet import write
+from finesse.miniature.demo import PHOTO_EXAMPLE, PHOTOS, Demo
+from finesse.miniature.workflows import examples
+
+
+def in_one_step(workflow):
+    workflow = copy.deepcopy(workflow)
+    for node in workflow["nodes"]:
+        if node["type"] == "KSampler":
+            node["widgets_values"][2] = 1
+    return workflow
+
+
+@pytest.fixture(scope="module")
+def demo(server, tmp_path_factory):
+    connection = server.client()
+    made = Demo(connection, tmp_path_factory.mktemp("demo"), tmp_path_factory.mktemp("thumbnails"))
+    workflows = {name: in_one_step(workflow) for name, workflow in examples().items()}
+    for name, workflow in workflows.items():
+        made.example(name, workflow)
+    for photo in PHOTOS:
+        made.photo(photo, workflows[PHOTO_EXAMPLE])
+    made.drawing("a red car on grass")
+    yield made
+    connection.close()
+
+
+def test_nothing_outside_the_boxes_changes(demo):
+    assert len(demo.sheet.edits) == len(examples()) + len(PHOTOS)
+    for edit in demo.sheet.edits:
+        assert edit.outside > 0.4 * edit.size[0] * edit.size[1], edit.title
+        assert edit.changed == 0, edit.title
+        assert edit.report, edit.title
+
+
+def test_every_box_is_edited(demo):
+    for edit in demo.sheet.edits:
+        before, after = ((demo.folder / name).read_bytes() for name in (edit.zoom_before, edit.zoom_after))
+        assert before != after, edit.title
+
+
+def test_every_example_gets_a_thumbnail(demo):
+    assert {path.stem for path in demo.thumbnails.iterdir()} == set(examples())
+
+
+def test_the_contact_sheet_stands_alone(demo):
+    page = write(demo.sheet, demo.folder).read_text("utf-8")
+    files = re.findall(r'src="([^"]+)"', page)
+
+    assert len(files) == 4 * len(demo.sheet.edits) + 2
+    assert all((demo.folder / file).exists() for file in files)
+    assert "//" not in re.sub(r"</?\w", "", page)
+    assert "identical to the input" in page

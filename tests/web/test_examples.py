@@ -1,0 +1,52 @@
+"""Every example workflow in ComfyUI's page."""
+
+from __future__ import annotations
+
+import pytest
+from finesse.miniature.workflows import ON_OBJECT, examples, for_miniature, to_api
+
+OPEN = "async workflow => { await app.loadGraphData(workflow); return (await app.graphToPrompt()).output }"
+# Toasts, dialogs, and the marks on nodes that miss a type, a model or a picture.
+COMPLAINTS = """() => [
+    ...[...document.querySelectorAll('[role=dialog], [role=alert], .p-toast-message')].map(e => e.innerText),
+    ...app.graph.nodes.filter(node => node.has_errors || !LiteGraph.registered_node_types[node.type])
+        .map(node => node.type),
+]"""
+
+
+@pytest.fixture(params=examples())
+def example(request):
+    return request.param, examples()[request.param]
+
+
+def test_an_example_opens_without_complaints(page, example):
+    page.evaluate(OPEN, example[1])
+    page.wait_for_timeout(300)
+
+    assert page.evaluate(COMPLAINTS) == []
+
+
+def test_the_page_serialises_an_example_as_to_api_does(page, example, object_info):
+    assert page.evaluate(OPEN, example[1]) == to_api(example[1], object_info)
+
+
+def test_what_the_page_serialises_runs(page, example, client):
+    name, workflow = example
+    prompt, pictures = for_miniature(page.evaluate(OPEN, workflow), on_object=name in ON_OBJECT)
+    for picture, png in pictures.items():
+        client.upload(png, f"miniature_{picture}")
+    for node in prompt.values():
+        if node["class_type"] == "LoadImage":
+            node["inputs"]["image"] = f"miniature_{node['inputs']['image']}"
+        if node["class_type"] == "KSampler":
+            node["inputs"]["steps"] = 1
+
+    assert client.images(client.run(prompt))
+
+
+def test_a_broken_example_is_complained_about(page):
+    """Holds the other tests to account: this is what they would see."""
+    page.evaluate(OPEN, {"version": 0.4, "nodes": [], "links": []})
+    page.evaluate("app.graph.add(Object.assign(new LGraphNode('x'), {type: 'NoSuchNode'}))")
+
+    assert page.evaluate(COMPLAINTS) == ["NoSuchNode"]
