@@ -169,7 +169,10 @@ class _MiniatureConfig(comfy.supported_models.SD15):
         vae = files.read_json(folder / "vae" / "config.json")
         self.latent_format.scale_factor = vae["scaling_factor"]
         self.latent_format.spacial_downscale_ratio = vae_scale(vae)
-        self.latent_format.latent_rgb_factors = None
+        preview = folder / "vae" / "latent_preview.json"
+        linear = files.read_json(preview) if preview.exists() else {"factors": None, "bias": None}
+        self.latent_format.latent_rgb_factors = linear["factors"]
+        self.latent_format.latent_rgb_factors_bias = linear["bias"]
         self.latent_format.taesd_decoder_name = None
 
         file = folder / "scheduler" / "scheduler_config.json"

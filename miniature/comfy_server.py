@@ -210,7 +210,7 @@ def main() -> int:
     options = parser.parse_args()
     exit_on_kill()
     try:
-        with ComfyServer(options.folder, options.port) as server:
+        with ComfyServer(options.folder, options.port, ["--preview-method", "auto"]) as server:
             print(f"ComfyUI with Finesse: {server.address} (Ctrl-C stops it; log: {server.log})", flush=True)
             while True:
                 time.sleep(1)

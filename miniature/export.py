@@ -64,7 +64,7 @@ def _training(run: Path) -> str:
     config = json.loads(header["finesse.config"])
     return (
         f"- `{run.name}`: {header['finesse.step']} of {config['steps']} planned steps of "
-        f"{config['batch_size']} samples, AdamW at {config['learning_rate']:g}, averaged over "
+        f"{config['batch_size']} samples, {config['optimizer']} at {config['learning_rate']:g}, averaged over "
         f"{config['ema_decay']:g}, precision {config['precision']}."
     )
 

@@ -9,6 +9,7 @@ import torch
 from diffusers import AutoencoderKL, DPMSolverMultistepScheduler
 from PIL import Image
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from .models import build_scheduler
 
@@ -54,6 +55,18 @@ def encode(vae: AutoencoderKL, pixels: Tensor, *, fast: bool = False) -> Tensor:
 def decode(vae: AutoencoderKL, latents: Tensor) -> Tensor:
     """Pixels (B, 3, H, W) in [0, 1] of scaled latents."""
     return (vae.decode(latents / vae.config.scaling_factor).sample.float() / 2 + 0.5).clamp(0, 1)
+
+
+def linear_preview(latents: Tensor, pixels: Tensor) -> dict[str, list]:
+    """What ComfyUI's live preview needs: the RGB in [-1, 1] that is linear in a cell's scaled latent.
+
+    latents (B, 4, h, w) and pixels (B, 3, H, W) in [0, 1] of the same pictures -> factors (4, 3), bias (3),
+    by least squares.
+    """
+    rows = latents.movedim(1, -1).flatten(0, 2)
+    colours = F.adaptive_avg_pool2d(pixels * 2 - 1, latents.shape[-2:]).movedim(1, -1).flatten(0, 2)
+    solution = torch.linalg.lstsq(F.pad(rows, (0, 1), value=1.0), colours).solution
+    return {"factors": solution[:-1].tolist(), "bias": solution[-1].tolist()}
 
 
 def noise_for(seeds: Sequence[int], shape: Sequence[int], device: torch.device | str) -> Tensor:

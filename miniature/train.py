@@ -25,6 +25,7 @@ from PIL import Image
 from torch import Tensor, nn
 from transformers import CLIPTokenizer, HfArgumentParser
 
+from ..core.files import write_json
 from ..core.schedule import NoiseSchedule
 from ..training.batches import Alternating, Crops, ShuffledRows
 from ..training.cache import cached, file_hash
@@ -88,8 +89,11 @@ def train_vae(arguments: Arguments, config: TrainConfig, accelerator: Accelerato
     train(AutoencoderTask(vae, make_preview=preview), batches, config, arguments.runs / "vae", accelerator)
     some = full.tensors["pixels"][:4096].split(sampling.CHUNK)
     latents = torch.cat([sampling.encode(vae, part.to(device).float() / 255) for part in some])
-    vae.register_to_config(scaling_factor=1.0 / latents.std().item())
+    scale = 1.0 / latents.std().item()
+    vae.register_to_config(scaling_factor=scale)
     models.save(vae, arguments.weights / "vae")
+    linear = sampling.linear_preview(latents[:1024].cpu() * scale, full.tensors["pixels"][:1024].cpu() / 255)
+    write_json(arguments.weights / "vae" / "latent_preview.json", linear)
 
 
 def train_judge(

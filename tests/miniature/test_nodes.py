@@ -146,6 +146,20 @@ def test_an_inpainting_model_without_a_mask_sees_grey(miniature, monkeypatch):
     assert torch.allclose(blank[0, :, 8, 8], grey[0].mean((1, 2)), atol=0.1)
 
 
+def test_the_live_preview_has_the_folders_colours(broken, monkeypatch):
+    from latent_preview import Latent2RGBPreviewer
+
+    model, _, _ = load(broken, monkeypatch)
+    assert model.model.latent_format.latent_rgb_factors is None
+    red = {"factors": [[1.0, 0.0, 0.0], [0.0] * 3, [0.0] * 3, [0.0] * 3], "bias": [0.0, -1.0, -1.0]}
+    files.write_json(broken / "vae" / "latent_preview.json", red)
+    latent_format = load(broken, monkeypatch)[0].model.latent_format
+    previewer = Latent2RGBPreviewer(latent_format.latent_rgb_factors, latent_format.latent_rgb_factors_bias)
+    picture = previewer.decode_latent_to_preview(torch.ones(1, 4, 16, 16))
+    assert picture.size == (16, 16)
+    assert picture.getpixel((3, 3)) == (255, 0, 0)
+
+
 @pytest.mark.parametrize(
     "part",
     [
