@@ -64,8 +64,8 @@ def _training(run: Path) -> str:
     config = json.loads(header["finesse.config"])
     return (
         f"- `{run.name}`: {header['finesse.step']} of {config['steps']} planned steps of "
-        f"{config['batch_size']} samples, {config['optimizer']} at {config['learning_rate']:g}, averaged over "
-        f"{config['ema_decay']:g}, precision {config['precision']}."
+        f"{config['batch_size']} samples, {config['optimizer']} at {config['learning_rate']:g}, "
+        f"averaged over {config['ema_decay']:g}, precision {config['precision']}."
     )
 
 
