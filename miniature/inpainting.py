@@ -41,14 +41,19 @@ def make_examples(
         hole, text = _hole(scenes, row, generator)
         holes.append(hole)
         texts.append(text)
-    masks = draw_masks(torch.stack(holes), pixels.shape[-1])
+    return encoded(vae, pixels, torch.stack(holes), fast=fast) | {"context": embed(texts)}
+
+
+def encoded(vae: torch.nn.Module, pixels: Tensor, holes: Tensor, *, fast: bool) -> dict[str, Tensor]:
+    """latents, mask and masked_latents in fp16 of pixels uint8 (B, 3, H, W) with holes (B, 4) in pixels."""
+    masks = draw_masks(holes, pixels.shape[-1])
     parts: dict[str, list[Tensor]] = {"latents": [], "mask": [], "masked_latents": []}
     for picture, mask in zip(pixels.split(CHUNK), masks.split(CHUNK), strict=True):
         picture, mask = picture.to(vae.device).float() / 255, mask.to(vae.device)
         latents, extra = encode(vae, picture, fast=fast), condition(vae, picture, mask, fast=fast)
         for name, part in (("latents", latents), ("mask", extra[:, :1]), ("masked_latents", extra[:, 1:])):
             parts[name].append(part.half().cpu())
-    return {name: torch.cat(part) for name, part in parts.items()} | {"context": embed(texts)}
+    return {name: torch.cat(part) for name, part in parts.items()}
 
 
 def condition(vae: torch.nn.Module, pixels: Tensor, mask: Tensor, *, fast: bool = False) -> Tensor:
