@@ -23,7 +23,7 @@ from ..core.recall import object_recall
 from ..miniature import judges, models, sampling
 from ..miniature.captions import object_phrase
 from ..miniature.data import load_maps, load_scenes
-from ..miniature.inpainting import condition, draw_masks
+from ..miniature.inpainting import condition, draw_masks, snapped
 from ..miniature.scenes import COLOURS, THINGS, Scene, scene
 from ..miniature.things import KINDS
 from ..miniature.train import tokenize
@@ -54,7 +54,7 @@ class Jury:
         self.device, self.steps = device, steps
         self.models = models.load(folder, device=device)
         self.size = self.models.vae.config.sample_size
-        self.cell = 2 ** (len(self.models.vae.config.block_out_channels) - 1)  # pixels a latent cell
+        self.cell = models.cell_of(self.models.vae)
         weights = folder / "judges"
         self.classifier = judges.load_judge(judges.Classifier(), weights / "classifier.safetensors").to(
             device
@@ -195,11 +195,6 @@ def measure_inpainting(
         "accuracy": right.float().mean().item(),
         "colour_accuracy": (right & in_colour)[coloured].float().mean().item(),
     }, made
-
-
-def snapped(boxes: Tensor, cell: int) -> Tensor:
-    """Boxes (B, 4) grown to whole latent cells, as the node *Inpaint Small Box* does."""
-    return torch.cat([(boxes[:, :2] / cell).floor(), (boxes[:, 2:] / cell).ceil()], dim=1) * cell
 
 
 def _indices(names: Sequence[str], items: Sequence[str], device: torch.device) -> Tensor:

@@ -67,7 +67,7 @@ class Given:
 
 def _given(pipeline: models.Miniature, steps: int) -> Given:
     generator = torch.Generator().manual_seed(0)
-    side, scale = pipeline.unet.config.sample_size, 2 ** (len(pipeline.vae.config.block_out_channels) - 1)
+    side, scale = pipeline.unet.config.sample_size, models.cell_of(pipeline.vae)
     mask = torch.zeros(1, side, side)
     mask[:, side // 4 : side // 2, side // 3 :] = 1.0
     scheduler = EulerDiscreteScheduler.from_config(pipeline.scheduler.config, timestep_spacing="trailing")

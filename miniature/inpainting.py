@@ -70,6 +70,11 @@ def draw_masks(boxes: Tensor, size: int) -> Tensor:
     return (inside_y[:, None, :, None] & inside_x[:, None, None, :]).float()
 
 
+def snapped(boxes: Tensor, cell: int) -> Tensor:
+    """Boxes (B, 4) grown to whole latent cells, as the node *Inpaint Small Box* does."""
+    return torch.cat([(boxes[:, :2] / cell).floor(), (boxes[:, 2:] / cell).ceil()], dim=1) * cell
+
+
 def _hole(scenes: dict[str, Tensor], row: int, generator: torch.Generator) -> tuple[Tensor, str]:
     size = scenes["pixels"].shape[-1]
     draw = torch.rand(6, generator=generator)
