@@ -28,20 +28,43 @@ def make_examples(
     embed: Callable[[list[str]], Tensor],
     seed: int,
     fast: bool,
+    objects: float = OBJECTS,
 ) -> dict[str, Tensor]:
     """One hole a scene: latents, mask, masked_latents and context, as DenoisingTask takes them, in fp16.
 
-    Three holes in four are the box of an object, described by its own words; the others are rectangles
-    anywhere, described by the caption of the scene.
+    A part `objects` of the holes is the box of an object, described by its own words; the others are
+    rectangles anywhere, described by the caption of the scene.
     """
     generator = torch.Generator().manual_seed(seed)
     pixels = scenes["pixels"]
     holes, texts = [], []
     for row in range(len(pixels)):
-        hole, text = _hole(scenes, row, generator)
+        hole, text = _hole(scenes, row, generator, objects)
         holes.append(hole)
         texts.append(text)
     return encoded(vae, pixels, torch.stack(holes), fast=fast) | {"context": embed(texts)}
+
+
+def around_objects(scenes: dict[str, Tensor], seed: int) -> dict[str, Tensor]:
+    """Scenes of half the side and one object each: windows around the objects of ordinary size.
+
+    For a quarter of the work a step they show as many objects, each as large as it is in its scene.
+    """
+    size = scenes["pixels"].shape[-1]
+    side = size // 2
+    extent = (scenes["box"][..., 2:] - scenes["box"][..., :2]).amax(dim=-1)
+    fits = (scenes["thing"] >= 0) & (extent >= SMALLEST_OBJECT * size) & (extent <= 0.9 * side)
+    row, column = fits.nonzero(as_tuple=True)
+    box = scenes["box"][row, column]
+    free = side - (box[:, 2:] - box[:, :2])
+    place = torch.rand(len(row), 2, generator=torch.Generator().manual_seed(seed))
+    corner = (box[:, :2] - place * free).round().long().clamp(0, size - side)
+    windows = [
+        scenes["pixels"][i, :, y : y + side, x : x + side]
+        for i, (x, y) in zip(row.tolist(), corner.tolist(), strict=True)
+    ]
+    cut = {name: scenes[name][row, column][:, None] for name in ("thing", "colour", "action")}
+    return {"pixels": torch.stack(windows), "box": (box - corner.repeat(1, 2))[:, None], **cut}
 
 
 def encoded(vae: torch.nn.Module, pixels: Tensor, holes: Tensor, *, fast: bool) -> dict[str, Tensor]:
@@ -75,13 +98,15 @@ def snapped(boxes: Tensor, cell: int) -> Tensor:
     return torch.cat([(boxes[:, :2] / cell).floor(), (boxes[:, 2:] / cell).ceil()], dim=1) * cell
 
 
-def _hole(scenes: dict[str, Tensor], row: int, generator: torch.Generator) -> tuple[Tensor, str]:
+def _hole(
+    scenes: dict[str, Tensor], row: int, generator: torch.Generator, objects: float
+) -> tuple[Tensor, str]:
     size = scenes["pixels"].shape[-1]
     draw = torch.rand(6, generator=generator)
     box = scenes["box"][row]
     sides = (box[:, 2:] - box[:, :2]).amax(dim=1)
     large = (sides >= SMALLEST_OBJECT * size).nonzero().flatten().tolist()
-    if large and draw[0] < OBJECTS:
+    if large and draw[0] < objects:
         picked = large[int(draw[1] * len(large))]
         margin = 0.12 * draw[2:4] * sides[picked]
         hole = torch.cat([box[picked, :2] - margin, box[picked, 2:] + margin])

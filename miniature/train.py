@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +161,34 @@ def train_text_to_image(arguments: Arguments, config: TrainConfig, accelerator: 
 
 
 def train_inpainting(arguments: Arguments, config: TrainConfig, accelerator: Accelerator) -> None:
-    device = accelerator.device
+    make = partial(inpainting.make_examples, seed=config.seed, fast=config.precision != "no")
+
+    def near(scenes: dict[str, Tensor], *parts: Any) -> dict[str, Tensor]:
+        return make(inpainting.around_objects(scenes, config.seed), *parts, objects=1.0)
+
+    makers = {"inpainting": make, "inpainting-near": near}
+    streams, empty = example_streams(arguments, config, accelerator.device, makers)
+    if arguments.start:
+        (unet,) = models.load_networks(Path(arguments.start), "unet_inpainting")
+    else:
+        unet = inpainting.widened(models.build_unet(9), arguments.weights / "unet")
+    if accelerator.device.type == "cpu":
+        use_plain_attention(unet)
+    task = DenoisingTask(unet, NoiseSchedule.scaled_linear(), empty)
+    train(task, Alternating(streams, (0, 1, 1, 1)), config, arguments.runs / "inpainting", accelerator)
+    models.save(unet, arguments.weights / "unet_inpainting")
+
+
+def example_streams(
+    arguments: Arguments,
+    config: TrainConfig,
+    device: torch.device,
+    makers: dict[str, Callable[..., dict[str, Tensor]]],
+) -> tuple[list[ShuffledRows], Tensor]:
+    """Cached examples for inpainting, a stream a maker, and the embedding (L, width) of no text.
+
+    A maker is called with the training scenes, the VAE and a function that embeds texts.
+    """
     vae, vae_hash = _vae(arguments, device)
     tokenizer = CLIPTokenizer.from_pretrained(arguments.weights / "tokenizer")
     (text_encoder,) = models.load_networks(arguments.weights, "text_encoder")
@@ -172,27 +200,18 @@ def train_inpainting(arguments: Arguments, config: TrainConfig, accelerator: Acc
         parts = tokenize(tokenizer, texts).to(device).split(512)
         return torch.cat([text_encoder(part).last_hidden_state.half().cpu() for part in parts])
 
-    def make() -> dict[str, Tensor]:
-        return inpainting.make_examples(scenes, vae, embed, seed=config.seed, fast=config.precision != "no")
-
     causes = {
         "vae": vae_hash,
         "text": file_hash(arguments.weights / "text_encoder" / "model.safetensors"),
-        "scenes": [arguments.scenes, arguments.size, config.precision],
+        "scenes": [arguments.scenes, arguments.size, config.precision, config.seed],
         "code": file_hash(Path(inpainting.__file__)),
     }
-    examples = cached(arguments.cache, "inpainting", causes, make)
-    examples = {name: tensor.to(device) for name, tensor in examples.items()}
-    if arguments.start:
-        (unet,) = models.load_networks(Path(arguments.start), "unet_inpainting")
-    else:
-        unet = inpainting.widened(models.build_unet(9), arguments.weights / "unet")
-    if device.type == "cpu":
-        use_plain_attention(unet)
-    task = DenoisingTask(unet, NoiseSchedule.scaled_linear(), embed([""])[0].float())
-    rows = ShuffledRows(examples, config.batch_size, config.seed)
-    train(task, rows, config, arguments.runs / "inpainting", accelerator)
-    models.save(unet, arguments.weights / "unet_inpainting")
+    streams = []
+    for name, make in makers.items():
+        examples = cached(arguments.cache, name, causes, partial(make, scenes, vae, embed))
+        examples = {name: tensor.to(device) for name, tensor in examples.items()}
+        streams.append(ShuffledRows(examples, config.batch_size, config.seed))
+    return streams, embed([""])[0].float()
 
 
 def latents_of(
@@ -240,13 +259,14 @@ STAGES: dict[str, Callable[[Arguments, TrainConfig, Accelerator], None]] = {
     "text_to_image": train_text_to_image,
     "inpainting": train_inpainting,
 }
+_plan = partial(TrainConfig, optimizer="muon")
 PLANS = {
-    "vae": TrainConfig(steps=6_000, batch_size=256, learning_rate=1e-3, weight_decay=0.0, ema_decay=0.998),
-    "classifier": TrainConfig(steps=6_000, batch_size=256, learning_rate=1e-3, preview_every=0),
-    "segmenter": TrainConfig(steps=6_000, batch_size=256, learning_rate=1e-3, preview_every=0),
-    "text_to_image": TrainConfig(steps=20_000, batch_size=512, learning_rate=1e-3, ema_decay=0.9995),
-    "inpainting": TrainConfig(
-        steps=8_000, batch_size=512, learning_rate=5e-4, ema_decay=0.9995, preview_every=0, seed=1
+    "vae": _plan(steps=6_000, batch_size=256, learning_rate=4e-3, weight_decay=0.0, ema_decay=0.998),
+    "classifier": _plan(steps=6_000, batch_size=256, learning_rate=3e-3, preview_every=0),
+    "segmenter": _plan(steps=6_000, batch_size=256, learning_rate=3e-3, preview_every=0),
+    "text_to_image": _plan(steps=20_000, batch_size=512, learning_rate=4e-3, ema_decay=0.9995),
+    "inpainting": _plan(
+        steps=8_000, batch_size=512, learning_rate=3e-3, ema_decay=0.9995, preview_every=0, seed=1
     ),
 }
 
