@@ -45,6 +45,11 @@ def load_maps(cache: Path, split: str, count: int, size: int) -> dict[str, Tenso
     return _cached(cache, "maps", _maps, split, count, size, None)
 
 
+def caption_row(text: str) -> np.ndarray:
+    """A text as a row of `caption`."""
+    return np.frombuffer(text.encode().ljust(CAPTION_BYTES, b"\0"), np.uint8)
+
+
 def caption_text(row: Tensor) -> str:
     """A row of `caption` as text."""
     return bytes(row.tolist()).rstrip(b"\0").decode()
@@ -99,13 +104,10 @@ def _row(drawn: Scene) -> dict[str, np.ndarray]:
         table[2, i] = ACTIONS.index(item.action) if item.action else -1
         box[i] = x, y, x + width, y + height
         seen[i] = item.mask.sum()
-    text = drawn.caption.encode()
-    caption = np.zeros(CAPTION_BYTES, np.uint8)
-    caption[: len(text)] = np.frombuffer(text, np.uint8)
     return {
         "pixels": drawn.image.transpose(2, 0, 1),  # HWC -> CHW
         "labels": drawn.labels,
-        "caption": caption,
+        "caption": caption_row(drawn.caption),
         "background": np.int64(list(BACKGROUNDS).index(drawn.background)),
         "thing": table[0],
         "colour": table[1],

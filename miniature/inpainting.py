@@ -8,15 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor
 from torch.nn import functional as F
 
-from .data import caption_text, phrase
+from .backgrounds import BACKGROUNDS, PLACES
+from .data import caption_row, caption_text, phrase
 from .sampling import CHUNK, encode
 
-OBJECTS = 0.75  # of the holes, as far as the scenes have large enough ones, are objects' boxes
+OBJECTS = 0.5  # of the holes, as far as the scenes have large enough ones, are objects' boxes
 SMALLEST_OBJECT = 0.22  # of the side, from which on an object's own box may be the hole
 RECTANGLE = (0.3, 0.95)  # of the side: width and height of the other holes
 WHOLE = 0.05  # of these: the whole picture is the hole
@@ -33,7 +35,8 @@ def make_examples(
     """One hole a scene: latents, mask, masked_latents and context, as DenoisingTask takes them, in fp16.
 
     A part `objects` of the holes is the box of an object, described by its own words; the others are
-    rectangles anywhere, described by the caption of the scene.
+    rectangles anywhere, described by the caption of the scene, or by the place alone ("grass") where they
+    touch no object.
     """
     generator = torch.Generator().manual_seed(seed)
     pixels = scenes["pixels"]
@@ -48,7 +51,8 @@ def make_examples(
 def around_objects(scenes: dict[str, Tensor], seed: int) -> dict[str, Tensor]:
     """Scenes of half the side and one object each: windows around the objects of ordinary size.
 
-    For a quarter of the work a step they show as many objects, each as large as it is in its scene.
+    For a quarter of the work a step they show as many objects, each as large as it is in its scene. The
+    caption is that of the object, every second time with the place.
     """
     size = scenes["pixels"].shape[-1]
     side = size // 2
@@ -63,8 +67,20 @@ def around_objects(scenes: dict[str, Tensor], seed: int) -> dict[str, Tensor]:
         scenes["pixels"][i, :, y : y + side, x : x + side]
         for i, (x, y) in zip(row.tolist(), corner.tolist(), strict=True)
     ]
-    cut = {name: scenes[name][row, column][:, None] for name in ("thing", "colour", "action")}
-    return {"pixels": torch.stack(windows), "box": (box - corner.repeat(1, 2))[:, None], **cut}
+    kinds = {name: scenes[name][row, column] for name in ("thing", "colour", "action")}
+    places = [f" {PLACES[name].phrase}" for name in BACKGROUNDS]
+    captions = [
+        phrase(*words) + (places[place] if i % 2 else "")
+        for i, (*words, place) in enumerate(
+            zip(*(kind.tolist() for kind in kinds.values()), scenes["background"][row].tolist(), strict=True)
+        )
+    ]
+    return {
+        "pixels": torch.stack(windows),
+        "box": (box - corner.repeat(1, 2))[:, None],
+        "caption": torch.from_numpy(np.stack([caption_row(text) for text in captions])),
+        **{name: kind[:, None] for name, kind in kinds.items()},
+    }
 
 
 def encoded(vae: torch.nn.Module, pixels: Tensor, holes: Tensor, *, fast: bool) -> dict[str, Tensor]:
@@ -117,6 +133,10 @@ def _hole(
         return torch.tensor([0.0, 0.0, size, size]), caption_text(scenes["caption"][row])
     extent = (RECTANGLE[0] + (RECTANGLE[1] - RECTANGLE[0]) * draw[2:4]) * size
     corner = draw[4:6] * (size - extent)
+    touched = (box[:, :2] < corner + extent).all(dim=1) & (box[:, 2:] > corner).all(dim=1)
+    if not (touched & (scenes["thing"][row] >= 0)).any():
+        place = PLACES[list(BACKGROUNDS)[int(scenes["background"][row])]]
+        return torch.cat([corner, corner + extent]), place.phrase.split(maxsplit=1)[1]
     return torch.cat([corner, corner + extent]), caption_text(scenes["caption"][row])
 
 

@@ -134,10 +134,17 @@ def train_text_to_image(arguments: Arguments, config: TrainConfig, accelerator: 
     if device.type == "cpu":
         use_plain_attention(unet, text_encoder)
     half = load_scenes(arguments.cache, "train", arguments.scenes // 2, arguments.size // 2)
+    views = {"full": full, "half": half, "near": inpainting.around_objects(full, config.seed)}
     streams = []
-    for scenes in (full, half):
-        latents = latents_of(arguments, scenes["pixels"], vae, vae_hash, config.precision).to(device)
-        tokens = tokens_of(arguments, scenes["caption"], tokenizer).to(device)
+    for name, scenes in views.items():
+        causes = {
+            "view": [name, arguments.scenes, arguments.size, config.seed],
+            "code": file_hash(Path(inpainting.__file__)),
+            "vae": vae_hash,
+            "precision": config.precision,
+        }
+        latents = latents_of(arguments, scenes["pixels"], vae, causes).to(device)
+        tokens = tokens_of(arguments, scenes["caption"], tokenizer, causes).to(device)
         streams.append(ShuffledRows({"latents": latents, "tokens": tokens}, config.batch_size, config.seed))
     empty = tokenize(tokenizer, [""])[0].to(device)
     prompts = [
@@ -154,7 +161,8 @@ def train_text_to_image(arguments: Arguments, config: TrainConfig, accelerator: 
     task = DenoisingTask(
         unet, NoiseSchedule.scaled_linear(), empty, text_encoder=text_encoder, make_preview=preview
     )
-    train(task, Alternating(streams, (0, 0, 0, 1)), config, arguments.runs / "text_to_image", accelerator)
+    batches = Alternating(streams, (0, 2, 2, 0, 2, 1))
+    train(task, batches, config, arguments.runs / "text_to_image", accelerator)
     models.save(text_encoder, arguments.weights / "text_encoder")
     models.save(unet, arguments.weights / "unet")
     models.save(models.build_scheduler(), arguments.weights / "scheduler")
@@ -214,34 +222,32 @@ def example_streams(
     return streams, embed([""])[0].float()
 
 
-def latents_of(
-    arguments: Arguments, pixels: Tensor, vae: AutoencoderKL, vae_hash: str, precision: str
-) -> Tensor:
+def latents_of(arguments: Arguments, pixels: Tensor, vae: AutoencoderKL, causes: dict[str, object]) -> Tensor:
     """Cached scaled latents fp16 (N, 4, h, w) of scenes' pixels uint8 (N, 3, H, W)."""
-    device = vae.device
+    device, fast = vae.device, causes["precision"] != "no"
 
     def make() -> dict[str, Tensor]:
         parts = pixels.split(sampling.CHUNK)
-        fast = precision != "no"
         latents = [sampling.encode(vae, part.to(device).float() / 255, fast=fast).half() for part in parts]
         return {"latents": torch.cat(latents).cpu()}
 
-    causes = {"vae": vae_hash, "scenes": list(pixels.shape), "precision": precision}
-    return cached(arguments.cache, f"latents-{pixels.shape[-1]}", causes, make)["latents"]
+    return cached(arguments.cache, "latents", causes, make)["latents"]
 
 
-def tokens_of(arguments: Arguments, captions: Tensor, tokenizer: CLIPTokenizer) -> Tensor:
-    """Cached tokens int16 (N, 77) of caption rows."""
+def tokens_of(
+    arguments: Arguments, captions: Tensor, tokenizer: CLIPTokenizer, causes: dict[str, object]
+) -> Tensor:
+    """Cached tokens int16 (N, 32) of caption rows."""
 
     def make() -> dict[str, Tensor]:
         return {"tokens": tokenize(tokenizer, [caption_text(row) for row in captions]).short()}
 
-    causes = {"vocabulary": file_hash(arguments.weights / "tokenizer" / "vocab.json"), "count": len(captions)}
-    return cached(arguments.cache, "tokens", causes, make)["tokens"]
+    vocabulary = file_hash(arguments.weights / "tokenizer" / "vocab.json")
+    return cached(arguments.cache, "tokens", causes | {"vocabulary": vocabulary}, make)["tokens"]
 
 
 def tokenize(tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
-    """Token ids (len(texts), 77), padded as Stable Diffusion pads them."""
+    """Token ids (len(texts), 32), padded as Stable Diffusion pads them."""
     ids = tokenizer(texts, padding="max_length", truncation=True, max_length=models.TEXT_LENGTH).input_ids
     return torch.tensor(ids)
 

@@ -5,9 +5,17 @@ from __future__ import annotations
 import pytest
 import torch
 from finesse.miniature import inpainting, models
-from finesse.miniature.data import load_scenes
+from finesse.miniature.backgrounds import PLACES
+from finesse.miniature.data import caption_text, load_scenes
 from finesse.miniature.judges import CROP, crop
 from finesse.miniature.scenes import THINGS
+
+
+def drawn(scenes, objects):
+    """A hole a scene, and its text."""
+    generator = torch.Generator().manual_seed(0)
+    rows = range(len(scenes["pixels"]))
+    return zip(*(inpainting._hole(scenes, row, generator, objects) for row in rows), strict=True)
 
 
 @pytest.fixture(scope="module")
@@ -16,11 +24,39 @@ def scenes(tmp_path_factory):
 
 
 def test_holes_are_never_small(scenes):
-    generator = torch.Generator().manual_seed(0)
-    holes, texts = zip(*(inpainting._hole(scenes, row, generator) for row in range(300)), strict=True)
+    holes, texts = drawn(scenes, 0.5)
     sides = torch.stack([(hole[2:] - hole[:2]).amax() for hole in holes]) / 64
     assert sides.min() >= inpainting.SMALLEST_OBJECT
     assert sum(text.removeprefix("a ").split()[-1] in THINGS for text in texts) > 0.2 * 300
+
+
+def test_a_hole_without_objects_is_told_by_its_place(scenes):
+    places = {place.phrase.split(maxsplit=1)[1] for place in PLACES.values()}
+    alone = 0
+    for row, (hole, text) in enumerate(zip(*drawn(scenes, 0.0), strict=True)):
+        box = scenes["box"][row][scenes["thing"][row] >= 0]
+        shared = torch.minimum(box[:, 2:], hole[2:]) - torch.maximum(box[:, :2], hole[:2])
+        free = not (shared > 0).all(dim=1).any()
+        assert free == (text in places), text
+        alone += free
+    assert 20 < alone < 280
+
+
+def test_windows_show_their_object_at_its_size(scenes):
+    near = inpainting.around_objects(scenes, seed=0)
+    assert near["pixels"].shape[1:] == (3, 32, 32)
+    box = near["box"][:, 0]
+    assert box.min() >= 0
+    assert box.max() <= 32
+    assert (box[:, 2:] - box[:, :2]).amax(dim=1).min() >= inpainting.SMALLEST_OBJECT * 64
+    texts = [caption_text(row) for row in near["caption"]]
+    things = [THINGS[i] for i in near["thing"][:, 0].tolist()]
+    assert all(thing in text for thing, text in zip(things, texts, strict=True))
+    extent = (scenes["box"][..., 2:] - scenes["box"][..., :2]).amax(dim=-1)
+    fits = (scenes["thing"] >= 0) & (extent >= inpainting.SMALLEST_OBJECT * 64) & (extent <= 0.9 * 32)
+    for row, (i, j) in enumerate(fits.nonzero().tolist()):
+        x, y = (scenes["box"][i, j, :2] - box[row, :2]).int().tolist()
+        assert torch.equal(near["pixels"][row], scenes["pixels"][i, :, y : y + 32, x : x + 32])
 
 
 def test_masks_cover_exactly_their_boxes():
