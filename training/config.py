@@ -19,7 +19,8 @@ class TrainConfig:
     batch_size: int = option(48, "samples a step, over all processes and accumulated micro-batches")
     accumulate: int = option(1, "micro-batches a step; more need less memory and give the same gradient")
     optimizer: Literal["adamw", "muon"] = option(
-        "adamw", "muon learns matrices and kernels from nothing in a fraction of the steps, the rest by adamw"
+        "adamw",
+        "muon learns matrices and kernels from nothing in a fraction of the steps, the rest by nadamw",
     )
     learning_rate: float = option(6e-4, "peak of the cosine schedule")
     warmup_steps: int = option(200, "steps in which the learning rate climbs to its peak")

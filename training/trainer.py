@@ -93,7 +93,7 @@ def train(
 
 
 def build_optimizer(task: Task, config: TrainConfig) -> torch.optim.Optimizer:
-    """AdamW, or Muon (Jordan et al. 2024) with AdamW for embeddings, norms and biases.
+    """AdamW, or Muon (Jordan et al. 2024) with NAdamW for embeddings, norms and biases.
 
     Muon's steps are scaled to AdamW's size (Liu et al. 2025), so that learning rates mean much the same.
     """

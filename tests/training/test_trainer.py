@@ -93,8 +93,8 @@ def test_a_damaged_checkpoint_is_passed_over_and_the_end_is_the_same(tmp_path, o
     assert_equal(newest(tmp_path / "whole"), newest(tmp_path / "cut"))
 
 
-def test_muon_makes_matrices_orthogonal_and_leaves_embeddings_to_adamw(tmp_path):
-    """A step changes a matrix by equal singular values, an embedding by the learning rate."""
+def test_muon_makes_matrices_orthogonal_and_leaves_embeddings_to_nadamw(tmp_path):
+    """A step changes a matrix by equal singular values, and all numbers of an embedding alike."""
 
     class Words(Regression):
         def __init__(self):
@@ -110,7 +110,11 @@ def test_muon_makes_matrices_orthogonal_and_leaves_embeddings_to_adamw(tmp_path)
     values = torch.linalg.svdvals(change.detach())
     assert values.max() / values.min() < 1.6
     moved = (after.words.weight - before.words.weight).detach()[0]
-    torch.testing.assert_close(moved.abs(), torch.full((4,), CONFIG["learning_rate"]), rtol=1e-3, atol=0)
+    size = moved.abs().mean()
+    assert 0.1 * CONFIG["learning_rate"] < size < 2 * CONFIG["learning_rate"]
+    torch.testing.assert_close(
+        moved.abs(), size.expand(4), rtol=1e-3, atol=0
+    )  # by sign, as Adam's first step
 
 
 def test_accumulated_micro_batches_give_the_gradient_of_the_whole(tmp_path):
