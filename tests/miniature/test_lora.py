@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
-from finesse.benchmarks import parity
 from finesse.core import files
 from finesse.miniature import models
 from finesse.training import lora
@@ -32,14 +31,6 @@ FULL_SIZE = {  # unet/config.json as published with each model
         "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
     },
 }
-
-
-@pytest.fixture(scope="module")
-def miniature(tmp_path_factory):
-    parity.import_comfyui()
-    folder = tmp_path_factory.mktemp("miniature")
-    models.random(folder)
-    return folder
 
 
 def trained(unet, rank=4, **settings):

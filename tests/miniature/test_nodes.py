@@ -6,7 +6,6 @@ import shutil
 import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from finesse.benchmarks import parity
 from finesse.core import files
 from finesse.miniature import models
 
@@ -24,14 +23,6 @@ UNET_SHAPES = {
         "use_linear_projection": True,
     },
 }
-
-
-@pytest.fixture(scope="module")
-def miniature(tmp_path_factory):
-    parity.import_comfyui()
-    folder = tmp_path_factory.mktemp("miniature")
-    models.random(folder)
-    return folder
 
 
 @pytest.fixture
