@@ -1,0 +1,1 @@
+"""Training and test sets made of public data sets, as WebDataset shards."""

@@ -1,0 +1,188 @@
+"""Selected objects, their colours and their pictures into WebDataset shards, one sample a picture.
+
+A shard is a function of its list of pictures, objects and colours, so that threads make shards in any order
+and an interrupted run goes on where it was. What a finished shard was made of is kept beside the selection.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from tqdm import tqdm
+
+from ...core.files import read_json, write_json
+from .ahead import ahead
+from .colours import CHUNK, colours_of, read_colours
+from .samples import Record, Sample, SmallObject, decode, picture_path, write_shard
+from .selection import BOX, read_selection
+
+log = logging.getLogger(__name__)
+
+NAMED = 10  # missing and damaged pictures that the report names
+
+
+def pack(
+    selection: Path, images: Path, colours: Path, folder: Path, *, per_shard: int = 1000, workers: int = 8
+) -> dict[str, Any]:
+    """Write `folder`/<split>-000000.tar, ... and the report `folder`/<split>.json; return the report.
+
+    `selection` is the Parquet file of the step select, `colours` the folder of the step colours (objects
+    have none when it is empty), `images` the folder of the pictures. Shards hold `per_shard` pictures; the
+    order is that of the image ids. A picture that is missing or does not decode is counted and left out; a
+    shard that is there, made of the same, is not made again; shards of an earlier, longer set are deleted.
+    ValueErrors: no picture at all, colours that are not complete.
+    """
+    if per_shard < 1 or workers < 1:
+        raise ValueError(f"per_shard is {per_shard} and workers {workers}: give at least 1 of each.")
+    selected = read_selection(selection)
+    split = selected["causes"]["split"]
+    model, parts = read_colours(selection, colours) or (None, None)
+    missing: list[str] = []
+    source = selected["causes"]["source"]
+    plans = _plans(_pictures(selection, images, parts, missing), source, per_shard)
+    make = partial(_make_shard, folder, split, selection.parent / "shards")
+    shards = list(tqdm(ahead(make, plans, workers), desc="shards"))
+    made = [shard for shard in shards if shard["samples"]]
+    damaged = [name for shard in shards for name in shard["damaged"]]
+    if not made:
+        raise ValueError(
+            f"{images} has none of the pictures: {len(missing)} are missing, {len(damaged)} damaged, "
+            f"{(missing + damaged)[0]} for one. Give the folder that they lie in."
+        )
+    for path in _left_over(folder, split, {shard["file"] for shard in made}):
+        log.info("Deleting %s, which is no part of the set any more.", path)
+        path.unlink()
+    report = {
+        **selected["causes"],
+        "boxes": {name: selected[name] for name in ("rows", "kept", "dropped", "unknown_classes")},
+        "pictures": {
+            "kept": sum(shard["samples"] for shard in made),
+            "missing": {"count": len(missing), "first": missing[:NAMED]},
+            "damaged": {"count": len(damaged), "first": damaged[:NAMED]},
+        },
+        "objects": sum(shard["objects"] for shard in made),
+        "colours": {"model": model, **sum((Counter(shard["colours"]) for shard in made), Counter())},
+        "shards": [{name: shard[name] for name in ("file", "samples", "objects")} for shard in made],
+    }
+    write_json(folder / f"{split}.json", report)
+    return report
+
+
+@dataclass(frozen=True)
+class _Picture:
+    path: Path
+    id: str
+    stamp: tuple[int, int]  # the file's size and time of change
+    objects: tuple[SmallObject, ...]
+    colours: tuple[str, ...]  # how the colour of each object was found: known, no_colour, not_asked
+
+
+def _pictures(
+    selection: Path, images: Path, parts: list[Path] | None, missing: list[str]
+) -> Iterator[_Picture]:
+    """The pictures that are there, in order; the names of the others go to `missing`."""
+    for (image, file), rows in groupby(_rows(selection, parts), key=lambda row: row[:2]):
+        things = [
+            (SmallObject(label, tuple(box), colour or None), colour) for _, _, label, *box, colour in rows
+        ]
+        path = picture_path(images, file)
+        try:
+            stat = path.stat()
+        except OSError:
+            missing.append(file)
+            continue
+        how = ("not_asked" if colour is None else "known" if colour else "no_colour" for _, colour in things)
+        stamp = stat.st_size, stat.st_mtime_ns
+        yield _Picture(path, image, stamp, tuple(thing for thing, _ in things), tuple(how))
+
+
+def _rows(selection: Path, parts: list[Path] | None) -> Iterator[tuple[Any, ...]]:
+    """(image, file, label, left, top, right, bottom, colour) of each object; a chunk in memory at a time."""
+    objects = pl.scan_parquet(selection)
+    for chunk in range(-(-objects.select(pl.len()).collect().item() // CHUNK)):
+        frame = objects.slice(chunk * CHUNK, CHUNK).select("image", "file", "label", *BOX).collect()
+        found = colours_of(parts[chunk]) if parts else [None] * frame.height
+        for row, colour in zip(frame.iter_rows(), found, strict=True):
+            yield *row, colour
+
+
+@dataclass(frozen=True)
+class _Plan:
+    index: int
+    source: str
+    pictures: list[_Picture]
+
+    def causes(self) -> str:
+        """A hash of all that decides the shard's bytes."""
+        parts = [self.source, [(p.path.name, p.id, p.stamp, p.objects) for p in self.pictures]]
+        return hashlib.sha256(json.dumps(parts, default=asdict).encode()).hexdigest()
+
+
+def _plans(pictures: Iterator[_Picture], source: str, per_shard: int) -> Iterator[_Plan]:
+    for index, group in groupby(enumerate(pictures), key=lambda item: item[0] // per_shard):
+        yield _Plan(index, source, [picture for _, picture in group])
+
+
+def _make_shard(folder: Path, split: str, records: Path, plan: _Plan) -> dict[str, Any]:
+    """Make a shard unless it is there; what it holds, and which pictures are damaged."""
+    path = folder / f"{split}-{plan.index:06d}.tar"
+    record = records / f"{plan.index:06d}.json"
+    causes = plan.causes()
+    if (done := _read_record(record)) and done["causes"] == causes and done["bytes"] == _size(path):
+        return done
+    damaged: list[str] = []
+    colours: Counter[str] = Counter()
+
+    def samples() -> Iterator[Sample]:
+        for picture in plan.pictures:
+            try:
+                jpg = picture.path.read_bytes()
+                decoded = decode(jpg)
+            except (OSError, ValueError) as error:
+                damaged.append(f"{picture.path.name}: {error}")
+                continue
+            colours.update(picture.colours)
+            yield Sample(Record(plan.source, picture.id, *decoded.size, picture.objects), jpg, decoded)
+
+    (folder / f"{split}.json").unlink(missing_ok=True)  # the report is there when all its shards are
+    count = write_shard(path, samples())
+    if not count:
+        path.unlink()  # the webdataset library refuses an empty shard
+    report = {
+        "causes": causes,
+        "file": path.name,
+        "bytes": _size(path),
+        "samples": count,
+        "objects": colours.total(),
+        "colours": dict(sorted(colours.items())),
+        "damaged": damaged,
+    }
+    write_json(record, report)  # after the shard: a record means that its shard is whole
+    return report
+
+
+def _read_record(path: Path) -> dict[str, Any] | None:
+    try:
+        return read_json(path)
+    except ValueError:  # missing, or damaged and so to be made again
+        return None
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _left_over(folder: Path, split: str, wanted: set[str]) -> Iterator[Path]:
+    digits = "[0-9]" * 6
+    for pattern in (f"{split}-{digits}.tar", f".{split}-{digits}.tar.*.tmp"):
+        yield from (path for path in sorted(folder.glob(pattern)) if path.name not in wanted)
