@@ -6,15 +6,17 @@ of which ComfyUI maps every key.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from diffusers import UNet2DConditionModel
-from peft import LoraConfig, get_peft_model_state_dict, set_peft_model_state_dict
+from peft import LoraConfig, get_peft_model_state_dict
 from torch import Tensor
 
-from ..core.files import read_tensors, write_tensors
+from ..core.files import write_tensors
+from ..core.lora_files import PARTS, layer_key, read_lora
 
 # Every kind of layer that SO-LoRA adapts (SOEDiff, section 4.2).
 MODULES = (
@@ -22,7 +24,6 @@ MODULES = (
     *("conv1", "conv2", "conv_shortcut", "downsamplers.0.conv", "upsamplers.0.conv", "time_emb_proj"),
 )
 BLOCKS = ("down_blocks", "mid_block", "up_blocks")
-PREFIX = "lora_unet_"
 
 
 def add_lora(
@@ -48,6 +49,9 @@ def add_lora(
     ]
     unet.requires_grad_(False)
     unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=adapted))
+    for parameter in unet.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()  # they learn in float32, also on a base in half precision
     return adapted
 
 
@@ -56,7 +60,7 @@ def kohya_tensors(unet: UNet2DConditionModel) -> dict[str, Tensor]:
     tensors = {}
     for name, tensor in get_peft_model_state_dict(unet).items():
         layer, part = name.removesuffix(".weight").rsplit(".", 1)
-        key = PREFIX + layer.replace(".", "_")
+        key = layer_key(layer)
         tensors[f"{key}.{'lora_down' if part == 'lora_A' else 'lora_up'}.weight"] = tensor
         tensors[f"{key}.alpha"] = torch.tensor(float(unet.peft_config["default"].lora_alpha))
     return tensors
@@ -68,25 +72,21 @@ def save_lora(unet: UNet2DConditionModel, path: Path, metadata: Mapping[str, str
     write_tensors(path, halves, {"modelspec.architecture": "stable-diffusion/lora", **metadata})
 
 
-def load_lora(unet: UNet2DConditionModel, path: Path) -> None:
-    """Put a file of `save_lora` on a `unet` without adapters, ready to sample or to train on.
+def merged(unet: UNet2DConditionModel, path: str | Path) -> UNet2DConditionModel:
+    """A copy of a plain `unet` with a file's adapters in its weights: it samples as fast as the plain one.
 
-    Raises ValueError, naming the file and a key, when it was made for another UNet.
+    Raises ValueError, naming the file and a layer, when it was made for another UNet.
     """
-    tensors, _ = read_tensors(path)
-    downs = {key.removesuffix(".lora_down.weight"): t for key, t in tensors.items() if "lora_down" in key}
-    layers = {PREFIX + name.replace(".", "_"): name for name, _ in unet.named_modules()}
-    if unknown := sorted(set(downs) - set(layers)):
-        raise ValueError(f"{path} adapts {unknown[0]}, which this UNet lacks: it is for another base model.")
-    ranks = {len(down) for down in downs.values()}
-    if len(ranks) != 1:
-        raise ValueError(f"{path} holds ranks {sorted(ranks)}; one rank throughout is supported.")
-    add_lora(unet, ranks.pop(), [layers[key] for key in downs])
-    state = {}
-    for key in downs:
-        state[f"{layers[key]}.lora_A.weight"] = tensors[f"{key}.lora_down.weight"].float()
-        state[f"{layers[key]}.lora_B.weight"] = tensors[f"{key}.lora_up.weight"].float()
-    set_peft_model_state_dict(unet, state)
+    file, other = read_lora(path), copy.deepcopy(unet)
+    layers = [(name, module) for name, module in other.named_modules() if hasattr(module, "weight")]
+    weights = {layer_key(name): module.weight for name, module in layers if module.weight is not None}
+    if misfit := file.misfit({key: weight.shape for key, weight in weights.items()}):
+        raise ValueError(f"{path} was made for {file.base}, not for this UNet: {misfit}.")
+    for key in file.layers:
+        down, up, alpha = (file.tensors[key + part].float() for part in PARTS)
+        change = alpha / len(down) * up.flatten(1) @ down.flatten(1)
+        weights[key].data += change.view_as(weights[key]).to(weights[key])
+    return other
 
 
 def _ends(name: str, part: str) -> bool:

@@ -100,15 +100,17 @@ def test_the_miniature_samples_alike_in_comfyui_and_diffusers(miniature, tmp_pat
     torch.testing.assert_close(ours, expected, rtol=0, atol=2e-3)
 
 
-def test_a_file_is_read_back(tmp_path):
+def test_a_file_is_merged_as_the_adapters_work(tmp_path):
     first, second = models.build_unet(), models.build_unet()
     second.load_state_dict(first.state_dict())
     trained(first, 3, blocks=["mid_block", "up_blocks.1"])
     lora.save_lora(first, tmp_path / "lora.safetensors", {})
-    lora.load_lora(second, tmp_path / "lora.safetensors")
+    plain = second.eval().state_dict()["mid_block.resnets.0.conv1.weight"].clone()
+    third = lora.merged(second, tmp_path / "lora.safetensors")
+    assert torch.equal(second.state_dict()["mid_block.resnets.0.conv1.weight"], plain)
     x, text = torch.randn(1, 4, 16, 16), torch.randn(1, 7, models.TEXT_WIDTH)
     with torch.no_grad():
-        expected, found = (u.eval()(x, torch.tensor(9), text).sample for u in (first, second))
+        expected, found = (u.eval()(x, torch.tensor(9), text).sample for u in (first, third))
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-3)
 
 
@@ -130,7 +132,5 @@ def test_bad_input_is_named(tmp_path):
     wide = UNet2DConditionModel(block_out_channels=(32, 64, 64, 64), cross_attention_dim=8)
     lora.add_lora(wide, 2)
     lora.save_lora(wide, tmp_path / "wide.safetensors", {})
-    with pytest.raises(
-        ValueError, match=r"wide.safetensors adapts lora_unet_down_blocks.*another base model"
-    ):
-        lora.load_lora(models.build_unet(), tmp_path / "wide.safetensors")
+    with pytest.raises(ValueError, match=r"wide.safetensors was made for .*its layer lora_unet_down_blocks"):
+        lora.merged(models.build_unet(), tmp_path / "wide.safetensors")

@@ -1,0 +1,103 @@
+"""LoRA files: written under kohya's names, of which ComfyUI maps every key; peft's are read too.
+
+A layer holds `<layer>.lora_down.weight` (rank, in, ...), `<layer>.lora_up.weight` (out, rank, ...) and
+`<layer>.alpha` (); its change of the weight is alpha / rank * up @ down (Hu et al. 2022).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .files import read_tensors
+
+PREFIX = "lora_unet_"
+PEFT_PREFIX = "unet.base_model.model."
+PEFT_PARTS = {".lora_A.weight": ".lora_down.weight", ".lora_B.weight": ".lora_up.weight"}
+PARTS = (".lora_down.weight", ".lora_up.weight", ".alpha")
+TEXT_WIDTHS = {768: "SD1.x", 1024: "SD2.x", 2048: "SDXL"}  # of the cross-attention
+
+
+@dataclass
+class LoraFile:
+    """The UNet's adapters out of a file: tensors under kohya's names, and the header's metadata."""
+
+    path: Path
+    tensors: dict[str, Tensor]
+    metadata: dict[str, str]
+
+    @property
+    def layers(self) -> list[str]:
+        """Keys of the adapted layers, `lora_unet_...`."""
+        return sorted({key.rsplit(PARTS[0], 1)[0] for key in self.tensors if key.endswith(PARTS[0])})
+
+    @property
+    def base(self) -> str:
+        """The base model it was made for, in words: as the header says, else as its shapes tell."""
+        if "finesse.base" in self.metadata:
+            return self.metadata["finesse.base"]
+        widths = {
+            self.tensors[layer + PARTS[0]].shape[1]
+            for layer in self.layers
+            if layer.endswith(("attn2_to_k", "attn2_to_v"))
+        }
+        return (
+            " or ".join(TEXT_WIDTHS.get(width, "another base") for width in sorted(widths)) or "another base"
+        )
+
+    @property
+    def needs_mask(self) -> bool:
+        """Whether the header says that it was trained on an inpainting model of 9 channels."""
+        return self.metadata.get("finesse.in_channels") == "9"
+
+    def misfit(self, shapes: Mapping[str, torch.Size]) -> str:
+        """Why it does not fit a model whose layers' weights have these shapes by key; "" when it does."""
+        for layer in self.layers:
+            if layer not in shapes:
+                return f"its layer {layer} is not in it"
+            down, up = (self.tensors[layer + part] for part in PARTS[:2])
+            weight = shapes[layer]
+            if up.shape[0] != weight[0] or down[0].numel() != weight[1:].numel():
+                change = [up.shape[0], *down.shape[1:]]
+                return f"its layer {layer} changes a weight of shape {change}, which is {list(weight)} there"
+        return ""
+
+
+def layer_key(name: str) -> str:
+    """kohya's key of a layer that diffusers calls `name`: dots become underscores."""
+    return PREFIX + name.replace(".", "_")
+
+
+def read_lora(path: str | Path) -> LoraFile:
+    """The adapters of a UNet in a file with kohya's names or peft's (`unet.base_model.model….lora_A.weight`).
+
+    peft's files tell no alpha: it is the rank then, as in the scripts that write such files. Raises
+    ValueError, naming file and key, when something else is in it or a layer is incomplete.
+    """
+    path = Path(path)
+    stored, metadata = read_tensors(path)
+    tensors = {_kohya_name(key): tensor for key, tensor in stored.items()}
+    file = LoraFile(path, tensors, metadata)
+    known = {layer + part for layer in file.layers for part in PARTS}
+    odd = sorted(set(tensors) - known) + sorted(
+        layer + PARTS[1] for layer in file.layers if layer + PARTS[1] not in tensors
+    )
+    if odd:
+        raise ValueError(
+            f"{path.name} is no LoRA of a UNet alone: {odd[0]} is of no whole layer. "
+            f"Give one with kohya's names ({PREFIX}…) or peft's ({PEFT_PREFIX}…)."
+        )
+    for layer in file.layers:
+        tensors.setdefault(layer + PARTS[2], torch.tensor(float(len(tensors[layer + PARTS[0]]))))
+    return file
+
+
+def _kohya_name(key: str) -> str:
+    for theirs, ours in PEFT_PARTS.items():
+        if key.startswith(PEFT_PREFIX) and key.endswith(theirs):
+            return layer_key(key[len(PEFT_PREFIX) : -len(theirs)]) + ours
+    return key

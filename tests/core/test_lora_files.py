@@ -1,0 +1,82 @@
+"""LoRA files of both spellings, and what is said of one that does not fit."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from finesse.core import files, lora_files
+
+LAYER = "down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k"
+KEY = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k"
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(tensors, **metadata):
+        path = tmp_path / "some.safetensors"
+        files.write_tensors(path, tensors, metadata)
+        return path
+
+    return write
+
+
+def kohya(rank=2, wide=768, out=320, alpha=1.0):
+    return {
+        f"{KEY}.lora_down.weight": torch.ones(rank, wide),
+        f"{KEY}.lora_up.weight": torch.ones(out, rank),
+        f"{KEY}.alpha": torch.tensor(alpha),
+    }
+
+
+def peft(**shape):
+    down, up, _ = kohya(**shape).values()
+    name = f"unet.base_model.model.{LAYER}"
+    return {f"{name}.lora_A.weight": down, f"{name}.lora_B.weight": up}
+
+
+def test_pefts_names_become_kohyas_with_the_rank_as_alpha(written):
+    file = lora_files.read_lora(written(peft(rank=3)))
+    assert file.layers == [KEY]
+    assert {key: tuple(tensor.shape) for key, tensor in file.tensors.items()} == {
+        f"{KEY}.lora_down.weight": (3, 768),
+        f"{KEY}.lora_up.weight": (320, 3),
+        f"{KEY}.alpha": (),
+    }
+    assert file.tensors[f"{KEY}.alpha"] == 3.0
+
+
+def test_kohyas_alpha_is_kept(written):
+    assert lora_files.read_lora(written(kohya(rank=4, alpha=1.5))).tensors[f"{KEY}.alpha"] == 1.5
+
+
+@pytest.mark.parametrize(
+    ("wide", "base"), [(768, "SD1.x"), (1024, "SD2.x"), (2048, "SDXL"), (5, "another base")]
+)
+def test_the_base_is_told_by_the_width_of_the_text(written, wide, base):
+    assert lora_files.read_lora(written(kohya(wide=wide))).base == base
+
+
+def test_the_base_in_the_header_comes_first(written):
+    file = lora_files.read_lora(written(kohya(), **{"finesse.base": "my model", "finesse.in_channels": "9"}))
+    assert (file.base, file.needs_mask) == ("my model", True)
+    assert not lora_files.read_lora(written(kohya())).needs_mask
+
+
+def test_a_misfit_names_layer_and_shapes(written):
+    file = lora_files.read_lora(written(kohya(wide=2048)))
+    assert file.misfit({KEY: torch.Size([320, 2048])}) == ""
+    assert f"{KEY} is not in it" in file.misfit({})
+    assert "of shape [320, 2048], which is [320, 768] there" in file.misfit({KEY: torch.Size([320, 768])})
+
+
+@pytest.mark.parametrize(
+    ("tensors", "odd"),
+    [
+        ({"conv.weight": torch.ones(1)}, "conv.weight"),
+        (kohya() | {"lora_te_x.lora_up.weight": torch.ones(1, 1)}, "lora_te_x.lora_up.weight"),
+        (dict(list(kohya().items())[:1]), f"{KEY}.lora_up.weight"),
+    ],
+)
+def test_a_file_of_something_else_is_refused(written, tensors, odd):
+    with pytest.raises(ValueError, match=f"some.safetensors is no LoRA of a UNet alone: {odd}"):
+        lora_files.read_lora(written(tensors))
