@@ -20,14 +20,15 @@ from transformers import HfArgumentParser
 from ..core.files import replacing
 from ..core.palettes import COCO_STUFF
 from ..core.recall import object_recall
-from ..miniature import judges, models, sampling
+from ..miniature import judges, models
 from ..miniature.captions import object_phrase
 from ..miniature.data import load_maps, load_scenes
-from ..miniature.inpainting import condition, draw_masks, snapped
 from ..miniature.scenes import COLOURS, THINGS, Scene, scene
+from ..miniature.stage_data import tokenize
 from ..miniature.things import KINDS
-from ..miniature.train import tokenize
+from ..training import sampling
 from ..training.config import option
+from ..training.inpainting import condition, draw_masks, snapped
 from .parity import max_abs_difference
 from .results import FOLDER, write_results
 

@@ -9,7 +9,6 @@ import os
 import platform
 import re
 import shlex
-import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -18,6 +17,7 @@ from pathlib import Path
 import torch
 
 from ..core.files import read_json, write_json, write_text
+from ..core.provenance import git_commit
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "results"
@@ -30,7 +30,7 @@ def write_results(name: str, metrics: Mapping[str, float]) -> Path:
         path,
         {
             "command": shlex.join(["python", "-m", f"finesse.benchmarks.{name}", *sys.argv[1:]]),
-            "commit": _git("rev-parse", "--short", "HEAD"),
+            "commit": git_commit(),
             "machine": machine(),
             "date": datetime.now(timezone.utc).date().isoformat(),
             "metrics": {key: float(f"{value:.5g}") for key, value in metrics.items()},
@@ -62,11 +62,6 @@ def rendered(text: str) -> str:
         text,
         flags=re.DOTALL,
     )
-
-
-def _git(*arguments: str) -> str:
-    found = subprocess.run(["git", "-C", ROOT, *arguments], capture_output=True, text=True, check=False)
-    return found.stdout.strip() or "unknown"
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from ..core.files import read_json, write_json
+from ..training.sampling import build_scheduler
 
 WEIGHTS = Path(__file__).parent / "weights" / "64"
 TEXT_WIDTH = 192
@@ -96,13 +97,6 @@ def build_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
         pad_token_id=tokenizer.pad_token_id,
     )
     return CLIPTextModel(config)
-
-
-def build_scheduler() -> DDPMScheduler:
-    """Stable Diffusion's noise schedule."""
-    return DDPMScheduler(
-        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False, steps_offset=1
-    )
 
 
 def build_tokenizer(texts: Iterable[str], folder: Path) -> CLIPTokenizer:

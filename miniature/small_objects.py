@@ -1,52 +1,83 @@
-"""What SO-LoRA learns from in the miniature: small objects, and the enlarged windows its teacher sees."""
+"""The miniature's small objects as curated data, for the scripts that train SO-LoRA and tune the VAE.
+
+    python -m finesse.miniature.small_objects --output runs/64/small --split train
+    python -m finesse.training.so_lora --base runs/64/weights --unet unet_inpainting --resolution 64 \\
+        --crop 32 --rank 16 --data runs/64/small/train
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import io
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-import torch
-from torch import Tensor
+from PIL import Image
 
-from ..core.small_objects import cut, seen_from, windows
-from .data import phrase
-from .inpainting import encoded, snapped
-from .models import cell_of
+from ..core.files import write_json
+from ..training.config import option, parse
+from ..training.data.samples import Record, Sample, SmallObject, write_shard
+from .data import load_scenes
+from .scenes import COLOURS, THINGS
 
-SIDES = (1 / 12, 1 / 6)  # of the picture's side: below, the VAE keeps nothing of an object
-WINDOW = 1 / 2  # of the picture's side, as 256 of 512 pixels in the paper
+SIDES = {"train": (1 / 12, 1 / 6), "test": (1 / 8, 1 / 6)}  # of the picture's side
+SHARD = 4000  # pictures
 
 
-def make_examples(
-    scenes: dict[str, Tensor],
-    vae: torch.nn.Module,
-    embed: Callable[[list[str]], Tensor],
-    seed: int,
-    fast: bool,
-) -> dict[str, Tensor]:
-    """Every small object of the scenes once, as `SmallObjectTask` takes it, in fp16.
+@dataclass
+class Arguments:
+    """Which scenes to write, and where."""
 
-    The hole is its box on the latent grid; its words are those of the object, four times in five with the
-    colour, if it has one.
-    """
-    size = scenes["pixels"].shape[-1]
+    output: str = option("", "folder of the shards, SPLIT-000000.tar and on")
+    split: str = option("train", "train or test")
+    scenes: int = option(16_000, "scenes to look through")
+    size: int = option(64, "side of the scenes in pixels")
+    cache: str = option("", "folder that keeps rendered scenes; empty is the output's")
+
+
+def samples(
+    cache: Path, split: str, count: int, size: int, sides: tuple[float, float] | None = None
+) -> Iterator[Sample]:
+    """The scenes 0 … count-1 of a split that have objects with a side in `sides`, with those."""
+    scenes = load_scenes(cache, split, count, size)
+    low, high = sides or SIDES[split]
     extent = (scenes["box"][..., 2:] - scenes["box"][..., :2]).amax(dim=-1) / size
-    row, column = ((extent >= SIDES[0]) & (extent <= SIDES[1]) & (scenes["thing"] >= 0)).nonzero(
-        as_tuple=True
-    )
-    named = torch.rand(len(row), generator=torch.Generator().manual_seed(seed)) < 0.8
-    thing, colour, action = (scenes[name][row, column] for name in ("thing", "colour", "action"))
-    words = zip(thing.tolist(), torch.where(named, colour, -1).tolist(), action.tolist(), strict=True)
+    fits = (scenes["thing"] >= 0) & (extent >= low) & (extent <= high)
+    for row in fits.any(dim=1).nonzero().flatten().tolist():
+        things = []
+        for place in fits[row].nonzero().flatten().tolist():
+            thing, colour = (int(scenes[name][row, place]) for name in ("thing", "colour"))
+            box = tuple((scenes["box"][row, place] / size).tolist())
+            things.append(SmallObject(THINGS[thing], box, COLOURS[colour] if colour >= 0 else None))
+        picture = Image.fromarray(scenes["pixels"][row].permute(1, 2, 0).numpy())
+        data = io.BytesIO()
+        picture.save(data, "JPEG", quality=100, subsampling=0)
+        yield Sample(Record("miniature", f"{row:06}", size, size, tuple(things)), data.getvalue(), picture)
 
-    pixels, cell = scenes["pixels"][row], cell_of(vae)
-    holes = snapped(scenes["box"][row, column], cell)
-    window = windows(holes, size, WINDOW * size)
-    near_pixels = cut(pixels.float(), window, size).round().byte()
-    near_holes = seen_from(window, holes, size)
-    near = encoded(vae, near_pixels, near_holes, fast=fast)
-    return {
-        **encoded(vae, pixels, holes, fast=fast),
-        **{f"near_{name}": tensor for name, tensor in near.items()},
-        "box": holes / cell,
-        "near_box": near_holes / cell,
-        "context": embed([phrase(*indices) for indices in words]),
-    }
+
+def write_samples(folder: Path, cache: Path, split: str, count: int, size: int) -> dict[str, Any]:
+    """Write the samples as shards, and their numbers as `<split>.json`, told as real data tell them."""
+    found = list(samples(cache, split, count, size))
+    listed = []
+    for number, start in enumerate(range(0, len(found), SHARD)):
+        name = f"{split}-{number:06}.tar"
+        listed.append({"file": name, "samples": write_shard(folder / name, found[start : start + SHARD])})
+    objects = sum(len(sample.record.objects) for sample in found)
+    report = {"pictures": {"kept": len(found)}, "objects": objects, "shards": listed}
+    write_json(folder / f"{split}.json", report)
+    return report
+
+
+def main() -> None:
+    (arguments,) = parse([Arguments], {})
+    output = Path(arguments.output)
+    cache = Path(arguments.cache) if arguments.cache else output / "cache"
+    report = write_samples(output, cache, arguments.split, arguments.scenes, arguments.size)
+    pictures, objects = report["pictures"]["kept"], report["objects"]
+    sys.stdout.write(f"{pictures} pictures with {objects} small objects in {output}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -14,56 +14,29 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from diffusers import AutoencoderKL
 from PIL import Image
 from torch import Tensor, nn
-from transformers import CLIPTokenizer, HfArgumentParser
+from transformers import HfArgumentParser
 
 from ..core.files import write_json
 from ..core.schedule import NoiseSchedule
+from ..training import sampling
 from ..training.batches import Alternating, Crops, ShuffledRows
-from ..training.cache import cached, file_hash
-from ..training.config import TrainConfig, option
+from ..training.cache import file_hash
+from ..training.config import TrainConfig
 from ..training.denoising import DenoisingTask, use_plain_attention
 from ..training.trainer import Task, train
 from ..training.vae import AutoencoderTask
-from . import inpainting, judges, models, sampling
-from .data import caption_text, load_maps, load_scenes
-
-
-@dataclass
-class Arguments:
-    """Where and on what to train."""
-
-    stage: str = option("", "vae, classifier, segmenter, text_to_image or inpainting")
-    folder: str = option("runs/64", "checkpoints, previews, logs, caches and weights")
-    size: int = option(64, "side of the scenes in pixels: 64 or 128")
-    scenes: int = option(200_000, "scenes to train on")
-    start: str = option("", "a folder of weights to go on from; empty starts from nothing")
-
-    @property
-    def runs(self) -> Path:
-        return Path(self.folder)
-
-    @property
-    def weights(self) -> Path:
-        return self.runs / "weights"
-
-    @property
-    def cache(self) -> Path:
-        return self.runs / "cache"
-
-    def scenes_and_maps(self, size: int) -> Tensor:
-        """Pictures of scenes and half as many maps, uint8 (N, 3, size, size)."""
-        scenes = load_scenes(self.cache, "train", self.scenes, size)["pixels"]
-        return torch.cat([scenes, load_maps(self.cache, "train", self.scenes // 2, size)["pixels"]])
+from . import inpainting, judges, models
+from .data import caption_text, load_scenes
+from .stage_data import Arguments, example_streams, frozen_vae, latents_of, tokenize, tokens_of
 
 
 def train_vae(arguments: Arguments, config: TrainConfig, accelerator: Accelerator) -> None:
@@ -105,6 +78,9 @@ def train_judge(
     config: TrainConfig,
     accelerator: Accelerator,
 ) -> None:
+    if arguments.start:
+        stored = Path(arguments.start) / "judges" / f"{name}.safetensors"
+        judges.load_judge(judge, stored).train().requires_grad_(True)
     scenes = load_scenes(arguments.cache, "train", arguments.scenes, arguments.size)
     scenes = {key: tensor.to(accelerator.device) for key, tensor in scenes.items() if key != "caption"}
     rows = ShuffledRows(scenes, config.batch_size, config.seed)
@@ -124,7 +100,7 @@ def train_segmenter(*settings: Any) -> None:
 
 def train_text_to_image(arguments: Arguments, config: TrainConfig, accelerator: Accelerator) -> None:
     device = accelerator.device
-    vae, vae_hash = _vae(arguments, device)
+    vae, vae_hash = frozen_vae(arguments, device)
     full = load_scenes(arguments.cache, "train", arguments.scenes, arguments.size)
     texts = [caption_text(row) for row in full["caption"][:20_000]]
     tokenizer = models.build_tokenizer(texts, arguments.weights / "tokenizer")
@@ -165,7 +141,7 @@ def train_text_to_image(arguments: Arguments, config: TrainConfig, accelerator: 
     train(task, batches, config, arguments.runs / "text_to_image", accelerator)
     models.save(text_encoder, arguments.weights / "text_encoder")
     models.save(unet, arguments.weights / "unet")
-    models.save(models.build_scheduler(), arguments.weights / "scheduler")
+    models.save(sampling.build_scheduler(), arguments.weights / "scheduler")
 
 
 def train_inpainting(arguments: Arguments, config: TrainConfig, accelerator: Accelerator) -> None:
@@ -185,77 +161,6 @@ def train_inpainting(arguments: Arguments, config: TrainConfig, accelerator: Acc
     task = DenoisingTask(unet, NoiseSchedule.scaled_linear(), empty)
     train(task, Alternating(streams, (0, 1, 1, 1)), config, arguments.runs / "inpainting", accelerator)
     models.save(unet, arguments.weights / "unet_inpainting")
-
-
-def example_streams(
-    arguments: Arguments,
-    config: TrainConfig,
-    device: torch.device,
-    makers: dict[str, Callable[..., dict[str, Tensor]]],
-) -> tuple[list[ShuffledRows], Tensor]:
-    """Cached examples for inpainting, a stream a maker, and the embedding (L, width) of no text.
-
-    A maker is called with the training scenes, the VAE and a function that embeds texts.
-    """
-    vae, vae_hash = _vae(arguments, device)
-    tokenizer = CLIPTokenizer.from_pretrained(arguments.weights / "tokenizer")
-    (text_encoder,) = models.load_networks(arguments.weights, "text_encoder")
-    text_encoder.to(device).eval().requires_grad_(False)
-    scenes = load_scenes(arguments.cache, "train", arguments.scenes, arguments.size)
-
-    @torch.no_grad()
-    def embed(texts: list[str]) -> Tensor:
-        parts = tokenize(tokenizer, texts).to(device).split(512)
-        return torch.cat([text_encoder(part).last_hidden_state.half().cpu() for part in parts])
-
-    causes = {
-        "vae": vae_hash,
-        "text": file_hash(arguments.weights / "text_encoder" / "model.safetensors"),
-        "scenes": [arguments.scenes, arguments.size, config.precision, config.seed],
-        "code": file_hash(Path(inpainting.__file__)),
-    }
-    streams = []
-    for name, make in makers.items():
-        examples = cached(arguments.cache, name, causes, partial(make, scenes, vae, embed))
-        examples = {name: tensor.to(device) for name, tensor in examples.items()}
-        streams.append(ShuffledRows(examples, config.batch_size, config.seed))
-    return streams, embed([""])[0].float()
-
-
-def latents_of(arguments: Arguments, pixels: Tensor, vae: AutoencoderKL, causes: dict[str, object]) -> Tensor:
-    """Cached scaled latents fp16 (N, 4, h, w) of scenes' pixels uint8 (N, 3, H, W)."""
-    device, fast = vae.device, causes["precision"] != "no"
-
-    def make() -> dict[str, Tensor]:
-        parts = pixels.split(sampling.CHUNK)
-        latents = [sampling.encode(vae, part.to(device).float() / 255, fast=fast).half() for part in parts]
-        return {"latents": torch.cat(latents).cpu()}
-
-    return cached(arguments.cache, "latents", causes, make)["latents"]
-
-
-def tokens_of(
-    arguments: Arguments, captions: Tensor, tokenizer: CLIPTokenizer, causes: dict[str, object]
-) -> Tensor:
-    """Cached tokens int16 (N, 32) of caption rows."""
-
-    def make() -> dict[str, Tensor]:
-        return {"tokens": tokenize(tokenizer, [caption_text(row) for row in captions]).short()}
-
-    vocabulary = file_hash(arguments.weights / "tokenizer" / "vocab.json")
-    return cached(arguments.cache, "tokens", causes | {"vocabulary": vocabulary}, make)["tokens"]
-
-
-def tokenize(tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
-    """Token ids (len(texts), 32), padded as Stable Diffusion pads them."""
-    ids = tokenizer(texts, padding="max_length", truncation=True, max_length=models.TEXT_LENGTH).input_ids
-    return torch.tensor(ids)
-
-
-def _vae(arguments: Arguments, device: torch.device) -> tuple[AutoencoderKL, str]:
-    (vae,) = models.load_networks(arguments.weights, "vae")
-    weights = arguments.weights / "vae" / "diffusion_pytorch_model.safetensors"
-    return vae.to(device).eval().requires_grad_(False), file_hash(weights)
 
 
 STAGES: dict[str, Callable[[Arguments, TrainConfig, Accelerator], None]] = {

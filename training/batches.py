@@ -63,6 +63,39 @@ class ShuffledRows:
         return f"rows {self.indices(step).tolist()}"
 
 
+class ShardedRows:
+    """Rows of several sets of tensors, such as memory-mapped files: none is read before its turn."""
+
+    def __init__(
+        self,
+        shards: Sequence[dict[str, Tensor]],
+        names: Sequence[str],
+        batch_size: int,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """Batches hold the tensors `names`, moved to `device`."""
+        self.shards, self.names, self.device = shards, names, device
+        self.ends = torch.tensor([len(shard[names[0]]) for shard in shards]).cumsum(0)
+        self.order = ShuffledRows({"row": torch.arange(int(self.ends[-1]))}, batch_size, seed)
+
+    def places(self, step: int, rows: slice) -> list[tuple[dict[str, Tensor], int]]:
+        """For each row of a batch its shard and its place in it."""
+        wanted = self.order(step, rows)["row"]
+        which = torch.searchsorted(self.ends, wanted, right=True)
+        starts = torch.cat([self.ends.new_zeros(1), self.ends])[which]
+        places = zip(which.tolist(), (wanted - starts).tolist(), strict=True)
+        return [(self.shards[shard], row) for shard, row in places]
+
+    def __call__(self, step: int, rows: slice) -> dict[str, Tensor]:
+        places = self.places(step, rows)
+        found = {name: torch.stack([shard[name][row] for shard, row in places]) for name in self.names}
+        return {name: tensor.to(self.device, non_blocking=True) for name, tensor in found.items()}
+
+    def describe(self, step: int) -> str:
+        return self.order.describe(step)
+
+
 @dataclass
 class Alternating:
     """Several streams in turn; `pattern` says which one serves step s: pattern[s % len(pattern)]."""

@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
+from accelerate import Accelerator
 from torch import Tensor
+from tqdm import tqdm
 
 from ..core.files import read_tensors, write_tensors
 
+Item = TypeVar("Item")
 log = logging.getLogger(__name__)
 
 
@@ -33,6 +37,17 @@ def cached(
     tensors = make()
     write_tensors(path, tensors, {"finesse.causes": described})
     return tensors
+
+
+def shared(
+    paths: Sequence[Path], load: Callable[[Path], Item], accelerator: Accelerator, what: str
+) -> list[Item]:
+    """`load(path)` of each path, made by the processes in turn before all of them read all of it."""
+    mine = paths[accelerator.process_index :: accelerator.num_processes]
+    for path in tqdm(mine, desc=what, disable=not accelerator.is_main_process):
+        load(path)
+    accelerator.wait_for_everyone()
+    return [load(path) for path in paths]
 
 
 def file_hash(*paths: Path) -> str:

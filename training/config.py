@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from transformers import HfArgumentParser
 
 
 def option(default: object, help: str) -> object:
@@ -40,3 +45,40 @@ class TrainConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}; give at least 1.")
         if not 0 <= self.ema_decay < 1:
             raise ValueError(f"ema_decay is {self.ema_decay}; give a value from 0 to below 1.")
+
+
+def parse(
+    kinds: Sequence[type],
+    defaults: Mapping[str, object],
+    arguments: Sequence[str] | None = None,
+) -> tuple[Any, ...]:
+    """The command line as one object of each dataclass; `--config FILE`, YAML or JSON, changes the defaults.
+
+    arguments: in place of the command line's. Raises ValueError when the file sets what is no setting.
+    """
+    parser = HfArgumentParser(kinds)
+    parser.add_argument("--config", type=Path, help="a YAML or JSON file of settings; flags outdo it")
+    parser.set_defaults(**defaults)
+    path = parser.parse_known_args(arguments)[0].config
+    if path:
+        parser.set_defaults(**_settings(path, {item.name for kind in kinds for item in fields(kind)}))
+    return parser.parse_args_into_dataclasses(arguments)[: len(kinds)]
+
+
+def _settings(path: Path, known: set[str]) -> dict[str, Any]:
+    try:
+        settings = yaml.safe_load(path.read_text("utf-8"))  # JSON is YAML too
+    except (OSError, yaml.YAMLError) as error:
+        raise ValueError(f"config: {path} cannot be read: {error}") from error
+    if not isinstance(settings, dict):
+        raise ValueError(f"config: {path} holds no settings; give lines such as 'steps: 1000'.")
+    if unknown := sorted(set(settings) - known):
+        raise ValueError(
+            f"config: {path} sets {', '.join(unknown)}, which is none of {', '.join(sorted(known))}."
+        )
+    return settings
+
+
+def words(text: str) -> list[str]:
+    """The parts of a setting that is a list, `a, b c` -> a, b, c."""
+    return text.replace(",", " ").split()

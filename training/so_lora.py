@@ -1,80 +1,252 @@
-"""SO-LoRA: low-rank adapters that teach an inpainting UNet small objects (SOEDiff, section 4)."""
+"""Train SO-LoRA (SOEDiff): adapters with which an inpainting model draws objects a few dozen pixels wide.
+
+    python -m finesse.training.so_lora --base sd15-inpainting --data DATA/train --dry_run
+    accelerate launch -m finesse.training.so_lora --base sd15-inpainting --data DATA/train
+    accelerate launch -m finesse.training.so_lora --config so_lora.yaml --batch_size 32
+
+DATA is what `finesse.training.data.small_objects` makes. FOLDER/so_lora.safetensors is the result: put it
+into ComfyUI's models/loras. A run that was stopped goes on when started again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
+from accelerate import Accelerator
 from diffusers import UNet2DConditionModel
+from PIL import Image
 from torch import Tensor
 
-from ..core.schedule import NoiseSchedule
-from ..core.small_objects import cross_scale_loss, denoise_loss
+from ..core.files import read_json
+from ..core.provenance import git_commit
+from . import lora, measure, sampling
+from .base_model import BaseModel, load_base
 from .batches import Draw
-from .denoising import DenoisingTask
+from .config import TrainConfig, option, parse, words
+from .data.samples import shards
+from .denoising import use_plain_attention
+from .examples import CachedExamples, prepare
+from .small_object_task import SmallObjectTask
+from .trainer import train
+from .views import Views
 
-DDIM_STEPS = 50
+SHOWN = 4  # rows of the preview
+PLAN = {
+    "steps": 100_000,
+    "batch_size": 8,
+    "learning_rate": 1e-4,
+    "warmup_steps": 500,
+    "ema_decay": 0.0,
+    "checkpoint_every": 1000,
+    "preview_every": 1000,
+}
 
 
-class SmallObjectTask(DenoisingTask):
-    """L_denoise + weight * L_csd. Student and teacher are one UNet, its adapters on and off.
+@dataclass
+class SoLoraConfig:
+    """What SO-LoRA learns, on what, and from what."""
 
-    A batch holds, of a picture with a small box, `latents` (B, 4, h, w), `mask` (B, 1, h, w),
-    `masked_latents` (B, 4, h, w) and `box` (B, 4) in latent cells; the same four, named `near_...`, of the
-    window around the box that the teacher sees enlarged; `context` (B, L, width) or `tokens` (B, L). For an
-    SDXL also `pooled` (B, width), `time_ids` (B, 6) and `near_time_ids` (B, 6).
-    """
+    base: str = option("", "folder of the inpainting model, in diffusers' layout")
+    data: str = option("", "a split of the data: DATA/train stands for the shards that DATA/train.json lists")
+    folder: str = option("runs/so_lora", "checkpoints, previews, log, cache and result")
+    unet: str = option("unet", "subfolder of the base's UNet")
+    resolution: int = option(512, "pixels a side; 1024 for SDXL")
+    crop: str = option("256", "side of the teacher's window in pixels, or least and most: 192, 320")
+    rank: int = option(64, "rank of the adapters")
+    modules: str = option(", ".join(lora.MODULES), "ends of the names of the layers to adapt")
+    blocks: str = option(", ".join(lora.BLOCKS), "beginnings of those names")
+    by_area: bool = option(True, "average L_denoise over the box; false is the paper's mean over the picture")
+    csd_weight: float = option(0.01, "weight of L_csd; 0 drops it")
+    colour_share: float = option(0.5, "how often the prompt names the colour, where it is known")
+    gradient_checkpointing: bool = option(False, "half the memory for a third more time")
+    dry_run: bool = option(False, "say what would be trained, on how much, with how much memory, and stop")
+    bench: int = option(0, "time this many steps, print the speed, and stop")
 
-    def __init__(
-        self,
-        unet: UNet2DConditionModel,
-        schedule: NoiseSchedule,
-        empty: Tensor,
-        *,
-        by_area: bool = True,
-        csd_weight: float = 0.01,
-        **options: Any,
-    ) -> None:
-        """`unet` has adapters (`lora.add_lora`). by_area: as in `denoise_loss`. csd_weight: 0 drops L_csd."""
-        super().__init__(unet, schedule, empty, **options)
-        self.by_area, self.csd_weight = by_area, csd_weight
-        self.grid = torch.arange(DDIM_STEPS) * (len(schedule) // DDIM_STEPS) + 1  # Song et al. 2021
+    @property
+    def views(self) -> Views:
+        sizes = words(self.crop)
+        if len(sizes) not in (1, 2) or not all(size.isdigit() for size in sizes):
+            raise ValueError(f"crop: got {self.crop!r}; give one size in pixels or two, such as '192, 320'.")
+        return Views(self.resolution, (int(sizes[0]), int(sizes[-1])))
 
-    def forward(self, batch: dict[str, Tensor], draw: Draw) -> dict[str, Tensor]:
-        timestep = self.grid.to(batch["latents"].device)[draw.timesteps(DDIM_STEPS)]
-        context = self.context(batch, drop=draw.uniform() < self.text_dropout)
-        noise, near_noise = (draw.normal(*batch["latents"].shape[1:]) for _ in range(2))
-        predicted, clean = self._predict(batch, "", noise, timestep, context)
-        losses = {
-            "denoise": denoise_loss(predicted, noise, batch["mask"].float(), by_area=self.by_area).mean()
+    def adapt(self, unet: UNet2DConditionModel) -> list[str]:
+        """Put the adapters on `unet`; the names of the adapted layers."""
+        return lora.add_lora(unet, self.rank, words(self.modules), words(self.blocks))
+
+
+def run(config: SoLoraConfig, settings: TrainConfig, accelerator: Accelerator) -> None:
+    """Train, and write FOLDER/so_lora.safetensors; or only plan or time it."""
+    base, folder = load_base(config.base, config.unet), Path(config.folder)
+    if config.dry_run:
+        sys.stdout.write(plan(config, settings, base, accelerator.num_processes))
+        return
+    half = accelerator.device.type == "cuda" and settings.precision == "bf16"
+    base.to(accelerator.device, torch.bfloat16 if half else torch.float32)
+    examples, texts = prepare(shards(config.data), base, config.views, folder / "cache", accelerator)
+    base.text_encoders.clear()
+    batches = CachedExamples(
+        examples,
+        texts,
+        settings.batch_size,
+        accelerator.device,
+        colour_share=config.colour_share,
+        seed=settings.seed,
+    )
+    task = build_task(config, base, batches, settings.seed)
+    if config.bench:
+        sys.stdout.write(
+            f"{json.dumps(timing(task, batches, settings, config.bench, accelerator), indent=2)}\n"
+        )
+        return
+    train(task, batches, settings, folder, accelerator)
+    if accelerator.is_main_process:
+        told = header(config, settings, base, accelerator.num_processes)
+        lora.save_lora(base.unet, folder / "so_lora.safetensors", told)
+
+
+def build_task(config: SoLoraConfig, base: BaseModel, batches: CachedExamples, seed: int) -> SmallObjectTask:
+    """Adapters on the base's UNet, and what they learn."""
+    torch.manual_seed(seed)  # the adapters start at random
+    config.adapt(base.unet)
+    if base.vae.device.type == "cpu":
+        use_plain_attention(base.unet)
+    if config.gradient_checkpointing:
+        base.unet.enable_gradient_checkpointing()
+    added = None
+    if base.is_sdxl:
+        sizes = [config.resolution, config.resolution, 0, 0, config.resolution, config.resolution]
+        empty = batches.texts["pooled"][0]
+        added = {
+            "text_embeds": empty,
+            "time_ids": torch.tensor(sizes, device=empty.device, dtype=empty.dtype),
         }
-        if self.csd_weight:
-            with torch.no_grad(), self._teacher():
-                _, near_clean = self._predict(batch, "near_", near_noise, timestep, context)
-            boxes = batch["box"].float(), batch["near_box"].float()
-            distance = cross_scale_loss(clean, near_clean, *boxes, side=clean.shape[-1] // 4)
-            losses["csd"] = self.csd_weight * distance.mean()
-        return losses
+    task = SmallObjectTask(
+        base.unet,
+        base.schedule,
+        batches.texts["context"][0].float(),
+        by_area=config.by_area,
+        csd_weight=config.csd_weight,
+        added=added,
+    )
+    task.make_preview = lambda: preview(task, base, batches)
+    return task
 
-    def _predict(
-        self, batch: dict[str, Tensor], view: str, noise: Tensor, timestep: Tensor, context: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """The noise and the clean latent that the UNet sees in a view of the picture, float32."""
-        noisy = self.schedule.add_noise(batch[view + "latents"].float(), noise, timestep)
-        known = [batch[view + name].float() for name in ("mask", "masked_latents")]
-        added = None
-        if "pooled" in batch:
-            added = {"text_embeds": batch["pooled"], "time_ids": batch[view + "time_ids"]}
-        inputs = torch.cat([noisy, *known], dim=1)
-        predicted = self.unet(inputs, timestep, context, added_cond_kwargs=added).sample.float()
-        return predicted, self.schedule.predict_clean(noisy, predicted, timestep)
 
-    @contextmanager
-    def _teacher(self) -> Iterator[None]:
-        self.unet.disable_adapters()
-        try:
-            yield
-        finally:
-            self.unet.enable_adapters()
+@torch.no_grad()
+def preview(task: SmallObjectTask, base: BaseModel, batches: CachedExamples) -> Image.Image:
+    """A row an example, always the same ones: the picture, its hole, the base's drawing, ours."""
+    batch = batches(0, slice(0, SHOWN))
+    side = batch["latents"].shape[-1]
+    noise = sampling.noise_for(range(len(batch["mask"])), (4, side, side), batch["mask"].device)
+    extra = torch.cat([batch["mask"].float(), batch["masked_latents"].float()], dim=1)
+    added = None
+    if task.added:
+        pooled = torch.cat([task.added["text_embeds"].expand_as(batch["pooled"]), batch["pooled"]])
+        added = {"text_embeds": pooled, "time_ids": task.added["time_ids"].expand(len(pooled), -1)}
+
+    def drawn() -> Tensor:
+        latents = sampling.sample(
+            task.unet, batch["context"].float(), task.empty, noise, extra=extra, added=added
+        )
+        return sampling.decode(base.vae, latents)
+
+    with task.teacher():
+        plain = drawn()
+    known = [sampling.decode(base.vae, batch[name].float()) for name in ("latents", "masked_latents")]
+    return sampling.grid(torch.stack([*known, plain, drawn()], dim=1).flatten(0, 1).cpu(), 4)
+
+
+def header(config: SoLoraConfig, settings: TrainConfig, base: BaseModel, processes: int) -> dict[str, str]:
+    """What the file says of itself."""
+    return {
+        "modelspec.title": "SO-LoRA",
+        "finesse.base": base.name,
+        "finesse.in_channels": str(base.unet.config.in_channels),
+        "finesse.config": json.dumps(asdict(config) | asdict(settings)),
+        "finesse.processes": str(processes),
+        "finesse.commit": git_commit(),
+    }
+
+
+def plan(config: SoLoraConfig, settings: TrainConfig, base: BaseModel, processes: int) -> str:
+    """What `run` would do: layers, data, memory a process and disk, in words."""
+    files, side = shards(config.data), config.resolution // base.cell
+    listed = read_json(Path(f"{config.data}.json"))
+    pictures, boxes = listed["pictures"]["kept"], listed["objects"]
+    with torch.device("meta"):
+        unet = type(base.unet).from_config(base.unet.config)
+        layers = config.adapt(unet)
+    if config.gradient_checkpointing:
+        unet.train().enable_gradient_checkpointing()
+    learnt = sum(p.numel() for p in unet.parameters() if p.requires_grad)
+    rest = sum(p.numel() for p in unet.parameters()) - learnt
+    number = torch.bfloat16 if settings.precision == "bf16" else torch.float32
+    share = settings.batch_size // (settings.accumulate * processes)
+    inputs = {
+        "sample": torch.empty(share, 9, side, side, device="meta"),
+        "timestep": torch.zeros(share, device="meta"),
+        "encoder_hidden_states": torch.empty(share, 77, base.width, device="meta"),
+    }
+    if base.is_sdxl:
+        pooled = unet.config.projection_class_embeddings_input_dim - 6 * unet.config.addition_time_embed_dim
+        inputs["added_cond_kwargs"] = {
+            "text_embeds": torch.empty(share, pooled, device="meta"),
+            "time_ids": torch.empty(share, 6, device="meta"),
+        }
+    memory = {
+        "base": rest * number.itemsize,
+        "adapters, gradients and moments": learnt * 16,
+        "kept for the backward pass": measure.saved_bytes(unet, inputs, number),
+    }
+    latent = 4 * side * side * 2
+    epochs = settings.steps * settings.batch_size / boxes
+    parts = ", ".join(f"{name} {size / measure.GIGA:.1f}" for name, size in memory.items())
+    return (
+        f"SO-LoRA of rank {config.rank} on {base.name}: {len(layers)} layers, {learnt / 1e6:.1f} M of "
+        f"{rest / 1e6:.1f} M parameters\n"
+        f"{len(files)} shards, {pictures} pictures, {boxes} boxes; {settings.steps} steps of "
+        f"{settings.batch_size} on {processes} processes are {epochs:.1f} epochs\n"
+        f"about {sum(memory.values()) / measure.GIGA:.1f} GB a process: {parts}\n"
+        f"about {(pictures + 3 * boxes) * latent / measure.GIGA:.1f} GB of cache in {config.folder}\n"
+    )
+
+
+def timing(
+    task: SmallObjectTask,
+    batches: CachedExamples,
+    settings: TrainConfig,
+    steps: int,
+    accelerator: Accelerator,
+) -> dict[str, float]:
+    """Speed and memory of training steps on one process, the reading of data included."""
+    device, rows = accelerator.device, slice(0, settings.batch_size)
+    task.to(device)
+    optimizer = torch.optim.AdamW([p for p in task.parameters() if p.requires_grad], settings.learning_rate)
+
+    def step(i: int) -> None:
+        with accelerator.autocast():
+            losses = task(batches(i, rows), Draw(i, settings.batch_size, rows, device))
+        torch.stack(list(losses.values())).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    return measure.bench(step, steps, settings.batch_size, device)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    config, settings = parse([SoLoraConfig, TrainConfig], PLAN, arguments)
+    run(config, settings, Accelerator(mixed_precision=settings.precision))
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    try:
+        main()
+    except ValueError as error:
+        sys.exit(str(error))

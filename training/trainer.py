@@ -12,6 +12,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -56,7 +57,7 @@ def train(
     learner = accelerator.prepare_model(task) if accelerator.num_processes > 1 else task
     if config.compile:
         learner.compile()
-    record = Record(folder, config, batches, accelerator.is_main_process)
+    record = Record(folder, config, batches, accelerator)
 
     for step in tqdm(
         range(start, config.steps),
@@ -177,8 +178,9 @@ def averaged(parameters: Mapping[str, nn.Parameter], average: Mapping[str, Tenso
 class Record:
     """Losses summed on the device and read only when logged, since each reading waits for the GPU."""
 
-    def __init__(self, folder: Path, config: TrainConfig, batches: Batches, main: bool) -> None:
-        self.path, self.config, self.batches, self.main = folder / "log.jsonl", config, batches, main
+    def __init__(self, folder: Path, config: TrainConfig, batches: Batches, accelerator: Accelerator) -> None:
+        self.path, self.config, self.batches = folder / "log.jsonl", config, batches
+        self.accelerator = accelerator
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.history: list[tuple[int, list[str], Tensor]] = []
         self.since = time.perf_counter()
@@ -202,13 +204,16 @@ class Record:
             )
 
     def flush(self, done: int, rate: float) -> None:
-        """Check the steps since the last flush and, on the main process, append their mean to log.jsonl."""
+        """Check the steps since the last flush; append their mean, over the processes too, to log.jsonl."""
         self.check()
-        if self.main and self.history:
+        if not self.history:
+            return
+        names = list(chain.from_iterable(names for _, names, _ in self.history))
+        values = self.accelerator.reduce(torch.cat([values for _, _, values in self.history]), "mean")
+        if self.accelerator.is_main_process:
             sums: dict[str, list[float]] = {}
-            for _, names, values in self.history:
-                for name, value in zip(names, values.tolist(), strict=True):
-                    sums.setdefault(name, []).append(value)
+            for name, value in zip(names, values.tolist(), strict=True):
+                sums.setdefault(name, []).append(value)
             now = time.perf_counter()
             line = {"step": done, "learning_rate": rate}
             line |= {name: sum(values) / len(values) for name, values in sums.items()}

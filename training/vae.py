@@ -1,20 +1,51 @@
-"""Learning an image autoencoder: reconstruction, and a little pull of the latents towards N(0, 1)."""
+"""Learning an image autoencoder: from nothing, or tuned so that small objects survive it (SOEDiff).
+
+    accelerate launch -m finesse.training.vae --vae sd15-inpainting/vae --data DATA/train --part decoder
+
+DATA is what `finesse.training.data.small_objects` makes. FOLDER/vae.safetensors is the result, an ordinary
+VAE file for ComfyUI's models/vae. With --part decoder latents stay what they are, so that every UNet of the
+base goes on working with it; --part whole may change them and keeps more.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Literal
 
+import torch
+from accelerate import Accelerator
 from diffusers import AutoencoderKL
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from .batches import Draw
-from .trainer import Task
+from ..core.files import write_tensors
+from ..core.provenance import git_commit
+from ..core.small_objects import pseudo_huber
+from . import sampling
+from .batches import Draw, ShardedRows
+from .cache import cached, file_hash, shared
+from .config import TrainConfig, option, parse
+from .data.ahead import ahead
+from .data.samples import read_shard, shards
+from .trainer import Task, train
+from .views import Views, crops_of
+
+DECODER = ("decoder.", "post_quant_conv.")
+SHOWN = 8
+THREADS = 4
+HERE = Path(__file__).parent
+PLAN = {"steps": 20_000, "batch_size": 16, "learning_rate": 1e-5, "ema_decay": 0.999, "preview_every": 1000}
 
 
 class AutoencoderTask(Task):
-    """L1 + MSE + KL. A batch holds `pixels`, uint8 (B, 3, H, W)."""
+    """Learning from nothing: L1 + MSE + KL. A batch holds `pixels`, uint8 (B, 3, H, W)."""
 
     def __init__(
         self,
@@ -39,3 +70,104 @@ class AutoencoderTask(Task):
 
     def preview(self) -> Image.Image | None:
         return self.make_preview()
+
+
+class TuningTask(Task):
+    """L_vae = H(D(E(x)), x) on crops around small objects. A batch holds `pixels`, uint8 (B, 3, H, W).
+
+    part: "decoder" leaves the encoder, and so all latents, as they are; "whole" tunes both.
+    """
+
+    def __init__(
+        self,
+        vae: AutoencoderKL,
+        *,
+        part: str = "whole",
+        make_preview: Callable[[], Image.Image | None] = lambda: None,
+    ) -> None:
+        super().__init__()
+        self.vae, self.make_preview = vae, make_preview
+        for name, parameter in vae.named_parameters():
+            parameter.requires_grad_(part == "whole" or name.startswith(DECODER))
+
+    def forward(self, batch: dict[str, Tensor], draw: Draw) -> dict[str, Tensor]:
+        pixels = batch["pixels"].float() / 127.5 - 1.0
+        decoded = self.vae.decode(self.vae.encode(pixels).latent_dist.mean).sample.float()
+        return {"huber": pseudo_huber(decoded - pixels).mean()}
+
+    def preview(self) -> Image.Image | None:
+        return self.make_preview()
+
+
+@dataclass
+class VaeConfig:
+    """Which VAE to tune, and on what."""
+
+    vae: str = option("", "folder of the VAE, in diffusers' layout")
+    data: str = option("", "a split of the data: DATA/train stands for the shards that DATA/train.json lists")
+    folder: str = option("runs/vae", "checkpoints, previews, log, cache and result")
+    resolution: int = option(512, "shorter side of the pictures in pixels, as the UNet sees them")
+    crop: int = option(256, "side of the crops around small objects in pixels")
+    part: Literal["decoder", "whole"] = option("decoder", "what is tuned; decoder leaves latents as they are")
+
+
+def run(config: VaeConfig, settings: TrainConfig, accelerator: Accelerator) -> None:
+    """Tune, and write FOLDER/vae.safetensors."""
+    if not (Path(config.vae) / "config.json").is_file():
+        raise ValueError(
+            f"vae: {config.vae!r} holds no config.json; give a VAE's folder in diffusers' layout."
+        )
+    vae = AutoencoderKL.from_pretrained(config.vae, torch_dtype=torch.float32, local_files_only=True)
+    vae.to(accelerator.device)
+    rows = ShardedRows(
+        _crops(config, settings.seed, accelerator),
+        ("pixels",),
+        settings.batch_size,
+        settings.seed,
+        accelerator.device,
+    )
+    shown = rows(0, slice(0, SHOWN))["pixels"].float() / 255
+
+    def preview() -> Image.Image:
+        return sampling.grid(torch.cat([shown, sampling.decode(vae, sampling.encode(vae, shown))]), SHOWN)
+
+    task = TuningTask(vae, part=config.part, make_preview=preview)
+    train(task, rows, settings, Path(config.folder), accelerator)
+    if accelerator.is_main_process:
+        save_vae(vae, Path(config.folder) / "vae.safetensors", {"finesse.config": json.dumps(asdict(config))})
+
+
+def save_vae(vae: AutoencoderKL, path: Path, metadata: dict[str, str]) -> None:
+    """Write the VAE as one file, in fp16, as stock *Load VAE* takes it."""
+    halves = {name: tensor.half() for name, tensor in vae.state_dict().items()}
+    header = {"modelspec.title": "VAE tuned for small objects", "finesse.commit": git_commit()}
+    write_tensors(path, halves, header | metadata)
+
+
+def _crops(config: VaeConfig, seed: int, accelerator: Accelerator) -> list[dict[str, Tensor]]:
+    """A crop around each small object, uint8 (N, 3, crop, crop) a shard; processes share the shards."""
+    views = Views(config.resolution, (config.crop, config.crop), seed)
+    code = file_hash(HERE / "views.py", HERE / "vae.py")
+
+    def load(path: Path) -> dict[str, Tensor]:
+        def make() -> dict[str, Tensor]:
+            found = ahead(lambda sample: list(crops_of(sample, views)), read_shard(path), THREADS)
+            return {"pixels": torch.stack(list(chain.from_iterable(found)))}
+
+        causes = {"shard": file_hash(path), "views": asdict(views), "code": code}
+        return cached(Path(config.folder) / "cache", f"crops-{path.stem}", causes, make)
+
+    return shared(shards(config.data), load, accelerator, "cutting crops")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    config, settings = parse([VaeConfig, TrainConfig], PLAN, arguments)
+    run(config, settings, Accelerator(mixed_precision=settings.precision))
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    try:
+        main()
+    except ValueError as error:
+        sys.exit(str(error))

@@ -9,6 +9,7 @@ from finesse.miniature.backgrounds import PLACES
 from finesse.miniature.data import caption_text, load_scenes
 from finesse.miniature.judges import CROP, crop
 from finesse.miniature.scenes import THINGS
+from finesse.training.inpainting import condition, draw_masks
 
 
 def drawn(scenes, objects):
@@ -60,7 +61,7 @@ def test_windows_show_their_object_at_its_size(scenes):
 
 
 def test_masks_cover_exactly_their_boxes():
-    mask = inpainting.draw_masks(torch.tensor([[8.0, 16.0, 24.0, 20.0]]), 64)
+    mask = draw_masks(torch.tensor([[8.0, 16.0, 24.0, 20.0]]), 64)
     assert mask.shape == (1, 1, 64, 64)
     assert mask.sum() == 16 * 4
     assert mask[0, 0, 16:20, 8:24].all()
@@ -68,10 +69,10 @@ def test_masks_cover_exactly_their_boxes():
 
 def test_the_masked_latent_does_not_see_the_hole():
     vae = models.build_vae(64).eval()
-    mask = inpainting.draw_masks(torch.tensor([[16.0, 16.0, 48.0, 48.0]]), 64)
+    mask = draw_masks(torch.tensor([[16.0, 16.0, 48.0, 48.0]]), 64)
     pixels = torch.rand(1, 3, 64, 64)
     other = torch.where(mask > 0, torch.rand(1, 3, 64, 64), pixels)
-    first, second = (inpainting.condition(vae, p, mask) for p in (pixels, other))
+    first, second = (condition(vae, p, mask) for p in (pixels, other))
     assert torch.equal(first, second)
     assert torch.equal(first[:, :1].bool()[..., 4:12, 4:12], torch.ones(1, 1, 8, 8, dtype=torch.bool))
     assert first[:, :1].sum() == 64

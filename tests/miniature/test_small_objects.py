@@ -1,38 +1,34 @@
-"""What SO-LoRA learns from: every small object once, and the same object enlarged for the teacher."""
+"""The miniature's small objects as the training scripts' data."""
 
 from __future__ import annotations
 
+import pytest
 import torch
-from finesse.miniature import models
+from finesse.core.files import read_json
 from finesse.miniature.data import load_scenes
-from finesse.miniature.small_objects import SIDES, make_examples
+from finesse.miniature.scenes import COLOURS, THINGS
+from finesse.miniature.small_objects import SIDES, write_samples
+from finesse.training.data.samples import read_shard, shards
 
 
-def test_each_small_object_has_its_box_and_an_enlarged_window(tmp_path):
-    torch.manual_seed(0)
-    vae = models.build_vae(64).eval()
-    scenes = load_scenes(tmp_path, "train", 24, 64)
-    texts: list[str] = []
-
-    def embed(given):
-        texts.extend(given)
-        return torch.zeros(len(given), 3, 5)
-
-    examples = make_examples(scenes, vae, embed, seed=0, fast=False)
-    extent = (scenes["box"][..., 2:] - scenes["box"][..., :2]).amax(dim=-1)
-    count = ((extent >= SIDES[0] * 64) & (extent <= SIDES[1] * 64)).sum().item()
-    assert count > 5
-    assert {len(tensor) for tensor in examples.values()} == {count}
-    assert len(texts) == count
-    for view in ("", "near_"):
-        assert (
-            examples[view + "latents"].shape == examples[view + "masked_latents"].shape == (count, 4, 16, 16)
-        )
-        assert examples[view + "box"].min() >= 0
-        assert examples[view + "box"].max() <= 16
-    side, near_side = (
-        (examples[name][:, 2:] - examples[name][:, :2]).amax(dim=1) for name in ("box", "near_box")
-    )
-    assert torch.equal(near_side, 2 * side)
-    area = examples["box"][:, 2:] - examples["box"][:, :2]
-    assert torch.equal(examples["mask"].float().sum(dim=(1, 2, 3)), area.prod(dim=1))
+@pytest.mark.parametrize("split", SIDES)
+def test_every_small_object_is_written_with_its_label_and_colour(tmp_path, split):
+    counts = write_samples(tmp_path, tmp_path / "cache", split, 40, 64)
+    scenes = load_scenes(tmp_path / "cache", split, 40, 64)
+    extent = (scenes["box"][..., 2:] - scenes["box"][..., :2]).amax(dim=-1) / 64
+    low, high = SIDES[split]
+    wanted = {
+        (row, THINGS[scenes["thing"][row, i]], tuple(scenes["box"][row, i].tolist()))
+        for row, i in ((extent >= low) & (extent <= high)).nonzero().tolist()
+        if scenes["thing"][row, i] >= 0
+    }
+    found = set()
+    for sample in (s for path in shards(tmp_path / split) for s in read_shard(path)):
+        row = int(sample.record.id)
+        pixels = torch.tensor(list(sample.picture.tobytes())).view(64, 64, 3).permute(2, 0, 1)
+        assert (pixels - scenes["pixels"][row]).abs().float().mean() < 2
+        for thing in sample.record.objects:
+            found.add((row, thing.label, tuple(64 * side for side in thing.box)))
+            assert thing.colour is None or thing.colour in COLOURS
+    assert found == wanted
+    assert len(wanted) == counts["objects"] == read_json(tmp_path / f"{split}.json")["objects"] > 10

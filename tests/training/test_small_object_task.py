@@ -10,7 +10,7 @@ from finesse.miniature import models
 from finesse.training.batches import Draw, ShuffledRows
 from finesse.training.config import TrainConfig
 from finesse.training.lora import add_lora
-from finesse.training.so_lora import SmallObjectTask
+from finesse.training.small_object_task import SmallObjectTask
 from finesse.training.trainer import train
 
 SCHEDULE = NoiseSchedule.scaled_linear()
@@ -76,7 +76,7 @@ def test_only_the_adapters_learn_and_the_teacher_stays(tmp_path):
     inputs = torch.randn(1, 9, 16, 16), torch.tensor(300), batch["context"][:1]
 
     def teacher():
-        with torch.no_grad(), learner._teacher():
+        with torch.no_grad(), learner.teacher():
             return learner.unet(*inputs).sample
 
     before = teacher()

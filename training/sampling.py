@@ -1,19 +1,24 @@
-"""Pictures from the miniature, in plain diffusers: what previews and benchmarks look at."""
+"""Pictures from a Stable Diffusion in plain diffusers: what previews and benchmarks look at."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, DPMSolverMultistepScheduler
+from diffusers import AutoencoderKL, DDPMScheduler, DPMSolverMultistepScheduler
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .models import build_scheduler
-
 CHUNK = 32  # pictures at a time; on a CPU more are slower, as their memory is new each time
+
+
+def build_scheduler() -> DDPMScheduler:
+    """Stable Diffusion's noise schedule."""
+    return DDPMScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False, steps_offset=1
+    )
 
 
 @torch.no_grad()
@@ -24,22 +29,32 @@ def sample(
     noise: Tensor,
     *,
     extra: Tensor | None = None,
+    added: Mapping[str, Tensor] | None = None,
+    known: tuple[Tensor, Tensor] | None = None,
     steps: int = 25,
     guidance: float = 5.0,
 ) -> Tensor:
     """Latents (B, 4, h, w) out of `noise` of that shape by DPM-Solver++ (2M) with classifier-free guidance.
 
     context: (B, L, width) text embeddings; empty: (L, width) those of the empty prompt. extra: (B, 5, h, w)
-    mask and masked latent for an inpainting UNet.
+    mask and masked latent for an inpainting UNet. added: what an SDXL reads besides, (2 B, ...) each, the
+    rows of the empty prompt first. known: latents (B, 4, h, w) and a mask (B, 1, h, w), 1 where to paint;
+    elsewhere every step takes up those latents, noised (Blended Latent Diffusion, Avrahami et al. 2023).
     """
     solver = DPMSolverMultistepScheduler.from_config(build_scheduler().config)
     solver.set_timesteps(steps, device=noise.device)
     both = torch.cat([empty.expand_as(context), context])
     latents = noise * solver.init_noise_sigma
-    for timestep in solver.timesteps:
+    for i, timestep in enumerate(solver.timesteps):
         inputs = latents if extra is None else torch.cat([latents, extra], dim=1)
-        without, with_text = unet(torch.cat([inputs, inputs]), timestep, both).sample.float().chunk(2)
+        predicted = unet(torch.cat([inputs, inputs]), timestep, both, added_cond_kwargs=added).sample
+        without, with_text = predicted.float().chunk(2)
         latents = solver.step(without + guidance * (with_text - without), timestep, latents).prev_sample
+        if known:
+            clean, mask = known
+            following = solver.timesteps[i + 1 : i + 2]
+            original = solver.add_noise(clean, noise, following) if len(following) else clean
+            latents = torch.where(mask > 0, latents, original)
     return latents
 
 

@@ -1,0 +1,94 @@
+"""SO-LoRA on a small SDXL: two text encoders, pooled text and size embeddings, through the same script."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+import torch
+from diffusers import UNet2DConditionModel
+from finesse.core.lora_files import read_lora
+from finesse.miniature.small_objects import write_samples
+from finesse.training import so_lora
+from finesse.training.base_model import load_base
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+PROJECTED = 24
+
+
+@pytest.fixture(scope="module")
+def sdxl(miniature, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sdxl")
+    for part, copy in (
+        ("vae", "vae"),
+        ("scheduler", "scheduler"),
+        ("tokenizer", "tokenizer"),
+        ("tokenizer", "tokenizer_2"),
+    ):
+        shutil.copytree(miniature / part, folder / copy)
+    torch.manual_seed(0)
+    settings = CLIPTextConfig.from_pretrained(miniature / "text_encoder").to_dict() | {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "projection_dim": PROJECTED,
+    }
+    for part, kind in (("text_encoder", CLIPTextModel), ("text_encoder_2", CLIPTextModelWithProjection)):
+        kind(CLIPTextConfig(**settings)).save_pretrained(folder / part)
+    UNet2DConditionModel(
+        sample_size=16,
+        in_channels=9,
+        out_channels=4,
+        block_out_channels=(32, 64),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        attention_head_dim=(2, 4),
+        use_linear_projection=True,
+        cross_attention_dim=64,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=PROJECTED + 6 * 8,
+    ).save_pretrained(folder / "unet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    write_samples(folder, folder / "cache", "train", 40, 64)
+    return folder / "train"
+
+
+def test_texts_are_the_last_layer_but_one_of_both_encoders(sdxl):
+    base = load_base(sdxl)
+    found = base.embed(["a red car", ""])
+    assert found.context.shape == (2, 32, 64)
+    assert found.pooled.shape == (2, PROJECTED)
+    ids = base.tokenizers[1](
+        ["a red car"], padding="max_length", max_length=32, return_tensors="pt"
+    ).input_ids
+    with torch.no_grad():
+        expected = base.text_encoders[1](ids, output_hidden_states=True)
+    torch.testing.assert_close(found.context[:1, :, 32:], expected.hidden_states[-2])
+    torch.testing.assert_close(found.pooled[:1], expected.text_embeds)
+
+
+def test_the_script_trains_and_previews_it(sdxl, data, tmp_path, capsys):
+    settings = {
+        "base": sdxl,
+        "data": data,
+        "folder": tmp_path,
+        "resolution": 64,
+        "crop": 32,
+        "rank": 2,
+        "steps": 2,
+        "batch_size": 4,
+        "preview_every": 2,
+    }
+    given = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
+    so_lora.main([*given, "--dry_run"])
+    assert "SDXL-inpainting (sdxl0)" in capsys.readouterr().out
+    so_lora.main(given)
+    assert read_lora(tmp_path / "so_lora.safetensors").base == "SDXL-inpainting (sdxl0)"
+    assert (tmp_path / "previews" / "00000002.png").is_file()

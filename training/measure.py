@@ -1,0 +1,76 @@
+"""What a run costs, before it starts and in fact: memory, pictures a second, how busy the device is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import torch
+from diffusers import UNet2DConditionModel
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils.flop_counter import FlopCounterMode
+
+WARM_UP = 3
+GIGA = 1e9
+
+
+def saved_bytes(unet: UNet2DConditionModel, inputs: dict[str, Tensor], dtype: torch.dtype) -> int:
+    """Bytes that one forward pass keeps for its backward pass, counted on the meta device: none is used.
+
+    unet and inputs lie on the meta device. Weights are not counted, nor what kernels need in passing.
+    """
+    kept: dict[int, int] = {}
+    weights = {p.untyped_storage()._cdata for p in unet.parameters()}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()._cdata
+        if storage not in weights:
+            kept[storage] = tensor.numel() * (dtype if tensor.is_floating_point() else tensor.dtype).itemsize
+        return tensor
+
+    with saved_tensors_hooks(keep, lambda tensor: tensor):
+        unet(**inputs)
+    return sum(kept.values())
+
+
+def bench(
+    step: Callable[[int], object], count: int, batch_size: int, device: torch.device
+) -> dict[str, float]:
+    """`step(i)` run `count` times after a warm-up: pictures a second, TFLOP/s, peak memory, utilisation.
+
+    Utilisation is the share of the speed that a large matrix product reaches on the same device in the same
+    run; peak memory in GB is the device's, 0 on a CPU.
+    """
+    with FlopCounterMode(display=False) as flops:
+        step(0)
+    for i in range(WARM_UP):
+        step(i)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    seconds = timed(lambda: [step(i) for i in range(count)], device) / count
+    speed = flops.get_total_flops() / seconds
+    return {
+        "pictures_per_second": batch_size / seconds,
+        "tflops": speed / 1e12,
+        "utilisation": speed / _matmul_speed(device),
+        "peak_memory_gb": torch.cuda.max_memory_allocated() / GIGA if device.type == "cuda" else 0.0,
+    }
+
+
+def timed(work: Callable[[], object], device: torch.device) -> float:
+    """Seconds until `work` is done on the device."""
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    wait()
+    start = time.perf_counter()
+    work()
+    wait()
+    return time.perf_counter() - start
+
+
+def _matmul_speed(device: torch.device) -> float:
+    """FLOP/s of a square matrix product: bfloat16 on a GPU, float32 on a CPU."""
+    side, dtype = (8192, torch.bfloat16) if device.type == "cuda" else (1024, torch.float32)
+    a = torch.randn(side, side, device=device, dtype=dtype)
+    timed(lambda: a @ a, device)
+    return 10 * 2 * side**3 / timed(lambda: [a @ a for _ in range(10)], device)
