@@ -150,10 +150,12 @@ def preview(task: SmallObjectTask, base: BaseModel, batches: CachedExamples) -> 
         pooled = torch.cat([task.added["text_embeds"].expand_as(batch["pooled"]), batch["pooled"]])
         added = {"text_embeds": pooled, "time_ids": task.added["time_ids"].expand(len(pooled), -1)}
 
+    half = torch.autocast(noise.device.type, torch.bfloat16, enabled=task.unet.dtype == torch.bfloat16)
+
     def drawn() -> Tensor:
-        latents = sampling.sample(
-            task.unet, batch["context"].float(), task.empty, noise, extra=extra, added=added
-        )
+        context = batch["context"].float()
+        with half:
+            latents = sampling.sample(task.unet, context, task.empty, noise, extra=extra, added=added)
         return sampling.decode(base.vae, latents)
 
     with task.teacher():
@@ -230,8 +232,9 @@ def timing(
     optimizer = torch.optim.AdamW([p for p in task.parameters() if p.requires_grad], settings.learning_rate)
 
     def step(i: int) -> None:
+        batch = batches(i, rows)
         with accelerator.autocast():
-            losses = task(batches(i, rows), Draw(i, settings.batch_size, rows, device))
+            losses = task(batch, Draw(i, settings.batch_size, rows, device))
         torch.stack(list(losses.values())).sum().backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

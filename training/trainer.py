@@ -143,8 +143,9 @@ def _gradients(
     for micro in range(config.accumulate):
         first = (micro * accelerator.num_processes + accelerator.process_index) * share
         rows = slice(first, first + share)
+        batch = batches(step, rows)
         with accelerator.autocast():
-            losses = learner(batches(step, rows), Draw(seed, config.batch_size, rows, accelerator.device))
+            losses = learner(batch, Draw(seed, config.batch_size, rows, accelerator.device))
         (torch.stack(list(losses.values())).sum() / config.accumulate).backward()
         for name, value in losses.items():
             averages[name] = averages.get(name, 0.0) + value.detach().float() / config.accumulate
