@@ -13,6 +13,7 @@ suit a data centre GPU (about half an hour in all), `--steps` and `--batch_size`
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
@@ -23,7 +24,7 @@ import torch
 from accelerate import Accelerator
 from PIL import Image
 from torch import Tensor, nn
-from transformers import HfArgumentParser
+from transformers import CLIPTokenizer, HfArgumentParser
 
 from ..core.files import write_json
 from ..core.schedule import NoiseSchedule
@@ -106,6 +107,10 @@ def train_text_to_image(arguments: Arguments, config: TrainConfig, accelerator: 
     tokenizer = models.build_tokenizer(texts, arguments.weights / "tokenizer")
     text_encoder, unet = models.build_text_encoder(tokenizer), models.build_unet()
     if arguments.start:
+        started = shutil.copytree(
+            Path(arguments.start) / "tokenizer", arguments.weights / "tokenizer", dirs_exist_ok=True
+        )
+        tokenizer = CLIPTokenizer.from_pretrained(started)
         text_encoder, unet = models.load_networks(Path(arguments.start), "text_encoder", "unet")
     if device.type == "cpu":
         use_plain_attention(unet, text_encoder)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 import torch
 from accelerate import Accelerator
 from diffusers import StableDiffusionPipeline
 from finesse.benchmarks import miniature as benchmark
+from finesse.core import files
 from finesse.miniature import models, train
 from finesse.training.config import TrainConfig
 from transformers import HfArgumentParser
@@ -75,6 +77,24 @@ def test_the_twin_starts_as_the_text_to_image_unet(trained):
         rtol=1e-3,
         atol=1e-4,
     )
+
+
+def test_a_stage_goes_on_from_other_weights(trained, tmp_path):
+    start = shutil.copytree(trained / "weights", tmp_path / "start")
+    vocabulary = json.loads((start / "tokenizer" / "vocab.json").read_text())
+    words = list(vocabulary)[::-1]
+    (start / "tokenizer" / "vocab.json").write_text(json.dumps({w: i for i, w in enumerate(words)}))
+    shutil.copytree(trained / "weights" / "vae", tmp_path / "run" / "weights" / "vae")
+    arguments = train.Arguments(folder=str(tmp_path / "run"), scenes=SCENES, start=str(start))
+    config = TrainConfig(steps=1, batch_size=2, learning_rate=1e-9, preview_every=0, ema_decay=0.0)
+    for stage in ("text_to_image", "segmenter"):
+        train.STAGES[stage](arguments, config, Accelerator(cpu=True))
+    made = tmp_path / "run" / "weights"
+    assert json.loads((made / "tokenizer" / "vocab.json").read_text())["car</w>"] == words.index("car</w>")
+    for file in ("unet/diffusion_pytorch_model.safetensors", "judges/segmenter.safetensors"):
+        before, after = files.read_tensors(start / file)[0], files.read_tensors(made / file)[0]
+        for name, tensor in before.items():
+            torch.testing.assert_close(after[name].float(), tensor.float(), rtol=0, atol=1e-3)
 
 
 def test_the_benchmark_measures_all_it_promises(trained, monkeypatch, tmp_path):
