@@ -30,13 +30,13 @@ CELL = SIZE // 16  # the miniature's latents are 16x16
 PHOTO_EXAMPLE = "real_photo_with_crop_window"
 TEXTS = (
     "a red car on grass",
-    "a brown dog on the beach",
+    "an orange on the beach",
     "a dancing person in a room",
-    "a blue airplane",
-    "a pizza on a table",
-    "a yellow bus on a street",
-    "a red car left of a dog on grass",
-    "a white cat, a green book and a clock in a room",
+    "a cake at night",
+    "a laptop on grass",
+    "a red shoe on a street",
+    "an orange left of a laptop on grass",
+    "a sheep, an orange and a cake in a room",
 )
 
 
@@ -54,16 +54,16 @@ class Photo:
 PHOTOS = (
     Photo(
         "rocket.jpg",
-        "A real photograph: an airplane in the evening sky",
+        "A real photograph: a kite in the evening sky",
         "Falcon 9 before launch, by SpaceX, public domain. Only a window of 64 pixels is ever encoded.",
-        "a red airplane at night",
+        "a kite",
         {"x": 232, "y": 28, "width": 32, "height": 28},
     ),
     Photo(
         "coffee.png",
-        "A real photograph: a donut beside the cup",
+        "A real photograph: an apple beside the cup",
         "By Rachel Michetti, CC0. Only a window of 64 pixels is ever encoded.",
-        "a donut on a table",
+        "a red apple",
         {"x": 312, "y": 176, "width": 36, "height": 36},
     ),
 )
