@@ -128,9 +128,9 @@ def test_two_processes_learn_what_one_learns(whole, command, tmp_path):
     for one, other in zip(log(tmp_path), log(whole), strict=True):
         for name in ("denoise", "csd", "gradient_norm"):
             assert one[name] == pytest.approx(other[name], rel=1e-3)
-    for key, tensor in theirs.tensors.items():
-        # Adam makes a whole step of a gradient near 0, whichever sign rounding gives it
-        assert ((ours.tensors[key] - tensor).abs() > 2e-3).float().mean() < 1e-3
+    # Adam makes a whole step of a gradient near 0, whichever sign rounding gives it
+    apart = torch.cat([(ours.tensors[key] - theirs.tensors[key]).abs().flatten() for key in theirs.tensors])
+    assert (apart > 2e-3).float().mean() < 1e-3
 
 
 def test_a_killed_run_goes_on_to_the_same_file(whole, command, tmp_path):
