@@ -12,7 +12,6 @@ suit a data centre GPU (about half an hour in all), `--steps` and `--batch_size`
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict
@@ -31,7 +30,7 @@ from ..core.schedule import NoiseSchedule
 from ..training import sampling
 from ..training.batches import Alternating, Crops, ShuffledRows
 from ..training.cache import file_hash
-from ..training.config import TrainConfig
+from ..training.config import TrainConfig, script
 from ..training.denoising import DenoisingTask, use_plain_attention
 from ..training.trainer import Task, train
 from ..training.vae import AutoencoderTask
@@ -202,5 +201,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    main()
+    script(main)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -77,6 +79,15 @@ def _settings(path: Path, known: set[str]) -> dict[str, Any]:
             f"config: {path} sets {', '.join(unknown)}, which is none of {', '.join(sorted(known))}."
         )
     return settings
+
+
+def script(main: Callable[[], None]) -> None:
+    """Run a script's `main` without any network; bad input ends it with one sentence."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    try:
+        main()
+    except ValueError as error:
+        sys.exit(str(error))
 
 
 def words(text: str) -> list[str]:

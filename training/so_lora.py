@@ -11,7 +11,6 @@ into ComfyUI's models/loras. A run that was stopped goes on when started again.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -28,7 +27,7 @@ from ..core.provenance import git_commit
 from . import lora, measure, sampling
 from .base_model import BaseModel, load_base
 from .batches import Draw
-from .config import TrainConfig, option, parse, words
+from .config import TrainConfig, option, parse, script, words
 from .data.samples import shards
 from .denoising import use_plain_attention
 from .examples import CachedExamples, prepare
@@ -248,8 +247,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    try:
-        main()
-    except ValueError as error:
-        sys.exit(str(error))
+    script(main)

@@ -10,8 +10,6 @@ base goes on working with it; --part whole may change them and keeps more.
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
@@ -31,7 +29,7 @@ from ..core.small_objects import pseudo_huber
 from . import sampling
 from .batches import Draw, ShardedRows
 from .cache import cached, file_hash, shared
-from .config import TrainConfig, option, parse
+from .config import TrainConfig, option, parse, script
 from .data.ahead import ahead
 from .data.samples import read_shard, shards
 from .trainer import Task, train
@@ -166,8 +164,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    try:
-        main()
-    except ValueError as error:
-        sys.exit(str(error))
+    script(main)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from finesse.benchmarks import parity
 from finesse.miniature import models
+from finesse.miniature.small_objects import write_samples
 
 
 @pytest.fixture(scope="module")
@@ -13,3 +14,11 @@ def miniature(tmp_path_factory):
     folder = tmp_path_factory.mktemp("miniature")
     models.random(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def small_objects(tmp_path_factory):
+    """The miniature's small objects as training data."""
+    folder = tmp_path_factory.mktemp("small_objects")
+    write_samples(folder, folder / "cache", "train", 40, 64)
+    return folder / "train"

@@ -8,7 +8,6 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 from finesse.core.lora_files import read_lora
-from finesse.miniature.small_objects import write_samples
 from finesse.training import so_lora
 from finesse.training.base_model import load_base
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
@@ -53,13 +52,6 @@ def sdxl(miniature, tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
-    write_samples(folder, folder / "cache", "train", 40, 64)
-    return folder / "train"
-
-
 def test_texts_are_the_last_layer_but_one_of_both_encoders(sdxl):
     base = load_base(sdxl)
     found = base.embed(["a red car", ""])
@@ -74,10 +66,10 @@ def test_texts_are_the_last_layer_but_one_of_both_encoders(sdxl):
     torch.testing.assert_close(found.pooled[:1], expected.text_embeds)
 
 
-def test_the_script_trains_and_previews_it(sdxl, data, tmp_path, capsys):
+def test_the_script_trains_and_previews_it(sdxl, small_objects, tmp_path, capsys):
     settings = {
         "base": sdxl,
-        "data": data,
+        "data": small_objects,
         "folder": tmp_path,
         "resolution": 64,
         "crop": 32,

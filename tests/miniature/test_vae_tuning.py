@@ -9,22 +9,14 @@ from diffusers import AutoencoderKL
 from finesse.core import files
 from finesse.core.small_objects import HUBER
 from finesse.miniature import models
-from finesse.miniature.small_objects import write_samples
 from finesse.training import vae as tuning
 from finesse.training.batches import Draw
 from finesse.training.data.samples import read_shard, shards
 from finesse.training.views import Views, crops_of
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
-    write_samples(folder, folder / "cache", "train", 40, 64)
-    return folder / "train"
-
-
-def test_every_crop_shows_its_whole_box_at_the_students_scale(data):
-    for sample in list(read_shard(shards(data)[0]))[:8]:
+def test_every_crop_shows_its_whole_box_at_the_students_scale(small_objects):
+    for sample in list(read_shard(shards(small_objects)[0]))[:8]:
         picture = np.asarray(sample.picture)
         for crop, thing in zip(crops_of(sample, Views(64, (32, 32))), sample.record.objects, strict=True):
             assert crop.shape == (3, 32, 32)
@@ -53,10 +45,10 @@ def test_the_loss_is_the_pseudo_huber_of_the_reconstruction():
 
 
 @pytest.mark.parametrize("part", ["decoder", "whole"])
-def test_only_the_chosen_part_learns(miniature, data, tmp_path, part):
+def test_only_the_chosen_part_learns(miniature, small_objects, tmp_path, part):
     settings = {
         "vae": miniature / "vae",
-        "data": data,
+        "data": small_objects,
         "folder": tmp_path,
         "resolution": 64,
         "crop": 32,
@@ -82,6 +74,6 @@ def test_only_the_chosen_part_learns(miniature, data, tmp_path, part):
     assert (tmp_path / "previews" / "00000012.png").is_file()
 
 
-def test_a_folder_without_a_vae_is_named(data, tmp_path):
+def test_a_folder_without_a_vae_is_named(small_objects, tmp_path):
     with pytest.raises(ValueError, match=r"vae: '/nowhere' holds no config.json"):
-        tuning.main(["--vae", "/nowhere", "--data", str(data), "--folder", str(tmp_path)])
+        tuning.main(["--vae", "/nowhere", "--data", str(small_objects), "--folder", str(tmp_path)])

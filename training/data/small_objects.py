@@ -22,7 +22,6 @@ pictures: <image id>.jpg, or train_0/ to train_f/ of these, for OpenImages; COCO
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +29,7 @@ from pathlib import Path
 from accelerate import Accelerator
 from transformers import HfArgumentParser
 
-from ..config import option
+from ..config import option, script
 from .blip import Blip
 from .colours import ask_colours
 from .packing import pack
@@ -134,5 +133,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    main()
+    script(main)
