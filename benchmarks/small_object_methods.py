@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -104,9 +104,7 @@ class Studio:
 
     def crop_paste(self, part: Boxes, context: Tensor, noise: Tensor) -> Tensor:
         """Stock inpainting of the enlarged window, which is then made small again and pasted."""
-        near = Boxes(
-            part.near_pixels, part.near_boxes, part.near_pixels, part.near_boxes, part.texts, part.things
-        )
+        near = replace(part, pixels=part.near_pixels, boxes=part.near_boxes)
         drawn = self.inpaint(self.base.unet, self.base.vae, near, context, noise)
         pasted = part.pixels.clone()
         for row, (box, enlarged) in enumerate(zip(part.boxes, part.near_boxes, strict=True)):

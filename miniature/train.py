@@ -7,7 +7,7 @@
     python -m finesse.miniature.train --stage inpainting --folder runs/64
 
 The weights gather in FOLDER/weights as a diffusers folder. Every field of TrainConfig is a flag; the defaults
-suit a data centre GPU (about half an hour in all), `--steps` and `--batch_size` suit them to less.
+are meant for a data centre GPU, `--steps` and `--batch_size` suit them to less.
 """
 
 from __future__ import annotations
@@ -102,15 +102,15 @@ def train_text_to_image(arguments: Arguments, config: TrainConfig, accelerator: 
     device = accelerator.device
     vae, vae_hash = frozen_vae(arguments, device)
     full = load_scenes(arguments.cache, "train", arguments.scenes, arguments.size)
-    texts = [caption_text(row) for row in full["caption"][:20_000]]
-    tokenizer = models.build_tokenizer(texts, arguments.weights / "tokenizer")
-    text_encoder, unet = models.build_text_encoder(tokenizer), models.build_unet()
     if arguments.start:
-        started = shutil.copytree(
-            Path(arguments.start) / "tokenizer", arguments.weights / "tokenizer", dirs_exist_ok=True
-        )
-        tokenizer = CLIPTokenizer.from_pretrained(started)
-        text_encoder, unet = models.load_networks(Path(arguments.start), "text_encoder", "unet")
+        start = Path(arguments.start)
+        copied = shutil.copytree(start / "tokenizer", arguments.weights / "tokenizer", dirs_exist_ok=True)
+        tokenizer = CLIPTokenizer.from_pretrained(copied)
+        text_encoder, unet = models.load_networks(start, "text_encoder", "unet")
+    else:
+        texts = [caption_text(row) for row in full["caption"][:20_000]]
+        tokenizer = models.build_tokenizer(texts, arguments.weights / "tokenizer")
+        text_encoder, unet = models.build_text_encoder(tokenizer), models.build_unet()
     if device.type == "cpu":
         use_plain_attention(unet, text_encoder)
     half = load_scenes(arguments.cache, "train", arguments.scenes // 2, arguments.size // 2)

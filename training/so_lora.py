@@ -63,7 +63,7 @@ class SoLoraConfig:
     by_area: bool = option(True, "average L_denoise over the box; false is the paper's mean over the picture")
     csd_weight: float = option(0.01, "weight of L_csd; 0 drops it")
     colour_share: float = option(0.5, "how often the prompt names the colour, where it is known")
-    gradient_checkpointing: bool = option(False, "half the memory for a third more time")
+    gradient_checkpointing: bool = option(False, "keep less for the backward pass, and compute it again")
     dry_run: bool = option(False, "say what would be trained, on how much, with how much memory, and stop")
     bench: int = option(0, "time this many steps, print the speed, and stop")
 
