@@ -46,19 +46,47 @@ def machine() -> str:
     return f"{os.cpu_count()}-core CPU ({platform.machine()})"
 
 
-def table(name: str) -> str:
-    """A Markdown table of the metrics of docs/results/<name>.json, and where they come from."""
+def table(name: str, group: str = "") -> str:
+    """A Markdown table of the metrics of docs/results/<name>.json, and where they come from.
+
+    group: only the metrics `<group>.<row>.<column>`, a line a row, with their spread.
+    """
     results = read_json(FOLDER / f"{name}.json")
-    rows = [f"| `{key}` | {value:g} |" for key, value in results["metrics"].items()]
+    metrics = results["metrics"]
+    lines = (
+        _grid(group, metrics)
+        if group
+        else [
+            "| measure | value |",
+            "|---|---|",
+            *(f"| `{key}` | {value:g} |" for key, value in metrics.items()),
+        ]
+    )
     source = f"`{results['command']}` on a {results['machine']}, {results['date']}"
-    return "\n".join(["| measure | value |", "|---|---|", *rows, "", f"Measured by {source}."])
+    return "\n".join([*lines, "", f"Measured by {source}."])
+
+
+def _grid(group: str, metrics: Mapping[str, float]) -> list[str]:
+    cells: dict[str, dict[str, str]] = {}
+    for key, value in metrics.items():
+        head, _, rest = key.partition(".")
+        if head == group and not key.endswith(".std"):
+            row, _, column = rest.partition(".")
+            spread = metrics.get(f"{key}.std")
+            cells.setdefault(row, {})[column] = f"{value:.3g}" + (f" ± {spread:.2g}" if spread else "")
+    columns = list(dict.fromkeys(column for row in cells.values() for column in row))
+    return [
+        f"| `{group}` | {' | '.join(f'`{column}`' for column in columns)} |",
+        f"|---|{'---|' * len(columns)}",
+        *(f"| `{row}` | {' | '.join(found.get(c, '') for c in columns)} |" for row, found in cells.items()),
+    ]
 
 
 def rendered(text: str) -> str:
-    """`text` with the table of each `<!-- results:NAME -->` … `<!-- /results -->` block made anew."""
+    """`text` with its blocks `<!-- results:NAME -->` and `<!-- results:NAME:GROUP -->` made anew."""
     return re.sub(
-        r"(<!-- results:(\w+) -->\n).*?(<!-- /results -->)",
-        lambda match: f"{match[1]}{table(match[2])}\n{match[3]}",
+        r"(<!-- results:(\w+)(?::(\w+))? -->\n).*?(<!-- /results -->)",
+        lambda match: f"{match[1]}{table(match[2], match[3] or '')}\n{match[4]}",
         text,
         flags=re.DOTALL,
     )

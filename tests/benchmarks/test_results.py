@@ -26,6 +26,19 @@ def test_a_results_file_says_where_its_numbers_come_from(tmp_path, monkeypatch):
     assert results.rendered(text) == text
 
 
+def test_a_group_of_metrics_is_a_table_with_spreads(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
+    metrics = {"t.a.x": 0.5, "t.a.x.std": 0.02, "t.b.x": 0.25, "t.b.y.z": 7, "other.a.x": 1}
+    results.write_results("example", metrics)
+    lines = results.rendered("<!-- results:example:t -->\n<!-- /results -->").splitlines()[1:5]
+    assert lines == [
+        "| `t` | `x` | `y.z` |",
+        "|---|---|---|",
+        "| `a` | 0.5 ± 0.02 |  |",
+        "| `b` | 0.25 | 7 |",
+    ]
+
+
 def test_a_number_that_is_none_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "FOLDER", tmp_path)
     with pytest.raises(ValueError, match="JSON"):
