@@ -14,7 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
 
 from ..core.files import write_json
 from ..training.config import option, parse
@@ -23,6 +26,7 @@ from .data import load_scenes
 from .scenes import COLOURS, THINGS
 
 SIDES = {"train": (1 / 12, 1 / 6), "test": (1 / 8, 1 / 6)}  # of the picture's side
+CELLS = 16  # of the latent, a side
 SHARD = 4000  # pictures
 
 
@@ -40,21 +44,38 @@ class Arguments:
 def samples(
     cache: Path, split: str, count: int, size: int, sides: tuple[float, float] | None = None
 ) -> Iterator[Sample]:
-    """The scenes 0 … count-1 of a split that have objects with a side in `sides`, with those."""
+    """Each object with a side in `sides` of the scenes 0 … count-1 of a split, in a picture of its own."""
     scenes = load_scenes(cache, split, count, size)
     low, high = sides or SIDES[split]
     extent = (scenes["box"][..., 2:] - scenes["box"][..., :2]).amax(dim=-1) / size
     fits = (scenes["thing"] >= 0) & (extent >= low) & (extent <= high)
-    for row in fits.any(dim=1).nonzero().flatten().tolist():
-        things = []
-        for place in fits[row].nonzero().flatten().tolist():
-            thing, colour = (int(scenes[name][row, place]) for name in ("thing", "colour"))
-            box = tuple((scenes["box"][row, place] / size).tolist())
-            things.append(SmallObject(THINGS[thing], box, COLOURS[colour] if colour >= 0 else None))
-        picture = Image.fromarray(scenes["pixels"][row].permute(1, 2, 0).numpy())
+    for row, place in fits.nonzero().tolist():
+        pixels, box = centred(scenes["pixels"][row], scenes["box"][row, place])
+        thing, colour = (int(scenes[name][row, place]) for name in ("thing", "colour"))
+        found = SmallObject(
+            THINGS[thing], tuple((box / size).tolist()), COLOURS[colour] if colour >= 0 else None
+        )
+        picture = Image.fromarray(pixels.permute(1, 2, 0).numpy())
         data = io.BytesIO()
         picture.save(data, "JPEG", quality=100, subsampling=0)
-        yield Sample(Record("miniature", f"{row:06}", size, size, tuple(things)), data.getvalue(), picture)
+        yield Sample(Record("miniature", f"{row:06}-{place}", size, size, (found,)), data.getvalue(), picture)
+
+
+def centred(pixels: Tensor, box: Tensor) -> tuple[Tensor, Tensor]:
+    """pixels (3, S, S) moved by less than a latent cell, box (4,) into the middle of whole cells; both.
+
+    A cell is a sixteenth of the side here, not a 64th as in Stable Diffusion: a box that lies anyhow would
+    grow by half when it is widened to whole cells, and most of it would not be the object.
+    """
+    size, cell = pixels.shape[-1], pixels.shape[-1] // CELLS
+    extent = box[2:] - box[:2]
+    whole = (extent / cell).ceil() * cell
+    margin = ((whole - extent) / 2).floor()
+    corner = (((box[:2] - margin) / cell).round() * cell).clamp(min=0).minimum(size - whole) + margin
+    right, down = (corner - box[:2]).int().tolist()
+    padded = F.pad(pixels[None].float(), (cell,) * 4, mode="replicate")[0].to(pixels.dtype)
+    moved = padded[:, cell - down : cell - down + size, cell - right : cell - right + size]
+    return moved, torch.cat([corner, corner + extent])
 
 
 def write_samples(folder: Path, cache: Path, split: str, count: int, size: int) -> dict[str, Any]:

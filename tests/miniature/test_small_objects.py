@@ -9,6 +9,7 @@ from finesse.miniature.data import load_scenes
 from finesse.miniature.scenes import COLOURS, THINGS
 from finesse.miniature.small_objects import SIDES, write_samples
 from finesse.training.data.samples import read_shard, shards
+from finesse.training.inpainting import snapped
 
 
 @pytest.mark.parametrize("split", SIDES)
@@ -18,17 +19,26 @@ def test_every_small_object_is_written_with_its_label_and_colour(tmp_path, split
     extent = (scenes["box"][..., 2:] - scenes["box"][..., :2]).amax(dim=-1) / 64
     low, high = SIDES[split]
     wanted = {
-        (row, THINGS[scenes["thing"][row, i]], tuple(scenes["box"][row, i].tolist()))
+        (f"{row:06}-{i}", THINGS[scenes["thing"][row, i]])
         for row, i in ((extent >= low) & (extent <= high)).nonzero().tolist()
         if scenes["thing"][row, i] >= 0
     }
     found = set()
     for sample in (s for path in shards(tmp_path / split) for s in read_shard(path)):
-        row = int(sample.record.id)
+        row, place = map(int, sample.record.id.split("-"))
+        (thing,) = sample.record.objects
+        box, given = 64 * torch.tensor(thing.box), scenes["box"][row, place]
         pixels = torch.tensor(list(sample.picture.tobytes())).view(64, 64, 3).permute(2, 0, 1)
-        assert (pixels - scenes["pixels"][row]).abs().float().mean() < 2
-        for thing in sample.record.objects:
-            found.add((row, thing.label, tuple(64 * side for side in thing.box)))
-            assert thing.colour is None or thing.colour in COLOURS
+        inside, original = (
+            image[:, int(t) : int(b), int(x) : int(r)]
+            for image, (x, t, r, b) in ((pixels, box), (scenes["pixels"][row], given))
+        )
+        assert (inside - original).abs().float().mean() < 2
+        assert torch.equal(box[2:] - box[:2], given[2:] - given[:2])
+        assert (box - given).abs().max() < 4
+        assert thing.colour is None or thing.colour in COLOURS
+        found.add((sample.record.id, thing.label))
+        grown = snapped(box[None], 4)[0]
+        assert ((box - grown).abs() < 3).all()  # never more than half a cell on one side
     assert found == wanted
     assert len(wanted) == counts["objects"] == read_json(tmp_path / f"{split}.json")["objects"] > 10
