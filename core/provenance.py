@@ -1,9 +1,11 @@
-"""Where a file came from: the commit of the code that made it."""
+"""Where a file came from: the commit of the code that made it, and the settings."""
 
 from __future__ import annotations
 
+import json
 import subprocess
-from pathlib import Path
+from collections.abc import Mapping
+from pathlib import Path, PureWindowsPath
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -17,3 +19,11 @@ def git_commit() -> str:
         )
     except OSError:  # no git on this machine
         return "unknown"
+
+
+def settings_json(settings: Mapping[str, object]) -> str:
+    """Settings as JSON for a file's header. Of a path only the last part: the rest tells of its owner."""
+    is_path = {name: isinstance(value, str) and set(value) & {"/", "\\"} for name, value in settings.items()}
+    return json.dumps(
+        {name: PureWindowsPath(value).name if is_path[name] else value for name, value in settings.items()}
+    )

@@ -23,7 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..core.files import read_json
-from ..core.provenance import git_commit
+from ..core.provenance import git_commit, settings_json
 from . import lora, measure, sampling
 from .base_model import BaseModel, load_base
 from .batches import Draw

@@ -9,7 +9,6 @@ base goes on working with it; --part whole may change them and keeps more.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
@@ -24,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..core.files import write_tensors
-from ..core.provenance import git_commit
+from ..core.provenance import git_commit, settings_json
 from ..core.small_objects import pseudo_huber
 from . import sampling
 from .batches import Draw, ShardedRows
@@ -132,7 +131,8 @@ def run(config: VaeConfig, settings: TrainConfig, accelerator: Accelerator) -> N
     task = TuningTask(vae, part=config.part, make_preview=preview)
     train(task, rows, settings, Path(config.folder), accelerator)
     if accelerator.is_main_process:
-        save_vae(vae, Path(config.folder) / "vae.safetensors", {"finesse.config": json.dumps(asdict(config))})
+        told = {"finesse.config": settings_json(asdict(config))}
+        save_vae(vae, Path(config.folder) / "vae.safetensors", told)
 
 
 def save_vae(vae: AutoencoderKL, path: Path, metadata: dict[str, str]) -> None:
