@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -14,11 +15,12 @@ from torch.nn import functional as F
 
 from ..miniature import models
 from ..training import lora, sampling
-from ..training.base_model import load_base
+from ..training.base_model import Embedded, load_base
 from ..training.config import option
 from ..training.inpainting import condition, draw_masks
+from ..training.so_lora import embeddings
 
-Method = Callable[["Boxes", Tensor, Tensor], Tensor]
+Method = Callable[["Boxes", Embedded, Tensor], Tensor]
 
 
 @dataclass
@@ -45,14 +47,17 @@ class StudioConfig:
 
     base: str = option(str(models.WEIGHTS), "folder of the inpainting model")
     unet: str = option("unet_inpainting", "subfolder of its inpainting UNet")
-    plain: str = option("unet", "subfolder of the text-to-image UNet, for Blended Diffusion")
+    plain: str = option(
+        "unet", "the text-to-image UNet, for Blended Diffusion: a folder in base, or any other"
+    )
     so_lora: str = option(str(models.WEIGHTS / "so_lora" / "so_lora.safetensors"), "SO-LoRA file")
     without_csd: str = option(
         str(models.WEIGHTS / "so_lora" / "without_csd.safetensors"), "another, trained without L_csd"
     )
     tuned_vae: str = option(str(models.WEIGHTS / "vae_tuned"), "folder of the tuned VAE")
     steps: int = option(20, "sampling steps")
-    guidance: float = option(5.0, "classifier-free guidance")
+    guidance: float = option(3.0, "classifier-free guidance")
+    precision: Literal["no", "bf16"] = option("no", "autocast of the UNets")
 
 
 class Studio:
@@ -62,13 +67,16 @@ class Studio:
         self.arguments, self.device = arguments, device
         folder = Path(arguments.base)
         self.base = load_base(folder, arguments.unet).to(device, torch.float32)
-        (plain,) = models.load_networks(folder, arguments.plain)
-        paths = arguments.so_lora, arguments.without_csd
-        ours, without_csd = (lora.merged(self.base.unet, path) for path in paths)
+        plain = UNet2DConditionModel.from_pretrained(folder / arguments.plain, local_files_only=True).float()
         tuned = AutoencoderKL.from_pretrained(arguments.tuned_vae, local_files_only=True).float()
-        for network in (plain, tuned, ours, without_csd):
+        for network in (plain, tuned):
             network.to(device).eval().requires_grad_(False)
-        self.empty = self.base.embed([""]).context[0]
+        ours, without_csd = (self.adapted(path) for path in (arguments.so_lora, arguments.without_csd))
+        self.empty = self.base.embed([""])
+        self.added = None
+        if self.base.is_sdxl:
+            side = self.base.unet.config.sample_size * self.base.cell
+            self.added = embeddings(self.empty.pooled[0], side)
         stock, vae = partial(self.inpaint, self.base.unet), self.base.vae
         self.peers = {
             "blended": partial(self.blended, plain),
@@ -82,30 +90,40 @@ class Studio:
             "so_lora_csd": partial(self.inpaint, ours, vae),
             "all": partial(self.inpaint, ours, tuned),
         }
+        self.tuned = tuned
+
+    def adapted(self, path: str) -> UNet2DConditionModel:
+        """The base's UNet with the adapters of a SO-LoRA file in it."""
+        return lora.merged(self.base.unet, path).eval().requires_grad_(False)
 
     def noise(self, seeds: range) -> Tensor:
         side = self.base.unet.config.sample_size
         return sampling.noise_for(seeds, (4, side, side), self.device)
 
     def inpaint(
-        self, unet: UNet2DConditionModel, decoder: AutoencoderKL, part: Boxes, context: Tensor, noise: Tensor
+        self,
+        unet: UNet2DConditionModel,
+        decoder: AutoencoderKL,
+        part: Boxes,
+        text: Embedded,
+        noise: Tensor,
     ) -> Tensor:
         """Stock inpainting of the whole picture."""
         extra = condition(self.base.vae, part.pixels, draw_masks(part.boxes, part.pixels.shape[-1]))
-        return sampling.decode(decoder, self.sample(unet, context, noise, extra=extra))
+        return sampling.decode(decoder, self.sample(unet, text, noise, extra=extra))
 
-    def blended(self, unet: UNet2DConditionModel, part: Boxes, context: Tensor, noise: Tensor) -> Tensor:
+    def blended(self, unet: UNet2DConditionModel, part: Boxes, text: Embedded, noise: Tensor) -> Tensor:
         """Blended Latent Diffusion: a text-to-image model, the surroundings put back after every step."""
         known = (
             sampling.encode(self.base.vae, part.pixels),
             draw_masks(part.boxes / self.base.cell, noise.shape[-1]),
         )
-        return sampling.decode(self.base.vae, self.sample(unet, context, noise, known=known))
+        return sampling.decode(self.base.vae, self.sample(unet, text, noise, known=known))
 
-    def crop_paste(self, part: Boxes, context: Tensor, noise: Tensor) -> Tensor:
+    def crop_paste(self, part: Boxes, text: Embedded, noise: Tensor) -> Tensor:
         """Stock inpainting of the enlarged window, which is then made small again and pasted."""
         near = replace(part, pixels=part.near_pixels, boxes=part.near_boxes)
-        drawn = self.inpaint(self.base.unet, self.base.vae, near, context, noise)
+        drawn = self.inpaint(self.base.unet, self.base.vae, near, text, noise)
         pasted = part.pixels.clone()
         for row, (box, enlarged) in enumerate(zip(part.boxes, part.near_boxes, strict=True)):
             left, top, right, bottom = box.int().tolist()
@@ -116,6 +134,16 @@ class Studio:
             pasted[row, :, top:bottom, left:right] = small[:, top - y : bottom - y, left - x : right - x]
         return pasted
 
-    def sample(self, unet: UNet2DConditionModel, context: Tensor, noise: Tensor, **options: object) -> Tensor:
+    def sample(self, unet: UNet2DConditionModel, text: Embedded, noise: Tensor, **options: object) -> Tensor:
         settings = {"steps": self.arguments.steps, "guidance": self.arguments.guidance}
-        return sampling.sample(unet, context, self.empty, noise, **settings, **options)
+        half = self.arguments.precision == "bf16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+            return sampling.sample(
+                unet,
+                text.context,
+                self.empty.context[0],
+                noise,
+                added=self.added and sampling.guided(self.added, text.pooled),
+                **settings,
+                **options,
+            )

@@ -1,19 +1,22 @@
 """SOEDiff's tables: small objects drawn by stock inpainting, its peers and SO-LoRA.
 
     python -m finesse.benchmarks.soediff       # writes docs/results/soediff.json and soediff.png
+    python -m finesse.benchmarks.soediff --base sd15-inpainting --unet unet --plain /models/sd15/unet \\
+        --data DATA/test --clip clip-vit-base-patch16 --so_lora runs/so_lora/so_lora.safetensors ...
 
-Every method draws the object of a held-out small box anew, from its label or its colour and label. The
-miniature's judge reads the box: accuracy is the share that is what was asked for, FID the Fréchet distance of
-the judge's features to those of the real boxes.
+Every method draws the object of a held-out small box anew, from its label or its colour and label. In the
+miniature's world its judge reads the box: accuracy is the share that is what was asked for, FID the Fréchet
+distance of the judge's features to those of the real boxes. Given a CLIP model, it reads the box.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 
 import torch
@@ -21,22 +24,21 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..core.files import replacing
-from ..core.frechet import frechet_distance
-from ..miniature import judges
-from ..miniature.scenes import COLOURS, THINGS
+from ..core.small_objects import windows
 from ..miniature.small_objects import SIDES, samples
 from ..training import sampling
-from ..training.config import option, parse
+from ..training.config import option, parse, words
+from ..training.data.samples import Sample, read_shard, shards
 from ..training.inpainting import draw_masks
 from ..training.measure import timed
 from ..training.views import Views, views_of
+from .juries import CHUNK, PROMPTS, ClipJury, Jury, MiniatureJury
 from .results import FOLDER, write_results
 from .small_object_methods import Boxes, Method, Studio, StudioConfig
 
-CHUNK = 16
-PROMPTS = ("label", "color_label")
 SIZES = {"small": SIDES["test"], "medium": (1 / 6, 1 / 3), "large": (1 / 3, 1 / 2)}
-SHOWN = 12
+SHOWN = 16
+OURS = {"base": "base", "all": "soediff"}  # rows of Table 3 by their names in Tables 1 and 2
 
 
 @dataclass
@@ -44,64 +46,47 @@ class Arguments:
     """How much to measure."""
 
     boxes: int = option(500, "held-out boxes")
+    data: str = option("", "a split of curated data, DATA/test; empty is the miniature's test scenes")
+    clip: str = option("", "folder of a CLIP model that reads the boxes; empty is the miniature's judge")
     seeds: int = option(3, "drawings of each box")
+    more_seeds: int = option(3, "the same in Tables 2, 4 and 5")
+    others: str = option("", "more SO-LoRA files to measure like Table 3's last row: NAME=FILE, NAME=FILE")
 
 
-class Jury:
-    """Reads what was drawn in the boxes."""
-
-    def __init__(self, boxes: Boxes, weights: Path, device: torch.device) -> None:
-        self.boxes = boxes
-        path = weights / "judges" / "classifier.safetensors"
-        self.classifier = judges.load_judge(judges.Classifier(), path).to(device)
-        self.real = self.read(boxes.pixels)["features"]
-        self.thing = torch.tensor([THINGS.index(label) for label, _ in boxes.things], device=device)
-        self.colour = torch.tensor([COLOURS.index(colour) if colour else -1 for _, colour in boxes.things])
-        self.colour = self.colour.to(device)
-
-    @torch.no_grad()
-    def read(self, pixels: Tensor) -> dict[str, Tensor]:
-        """The judge's features of the boxes, and what it reads in them."""
-        found: dict[str, list[Tensor]] = {}
-        for part, boxes in zip(pixels.split(CHUNK), self.boxes.boxes.split(CHUNK), strict=True):
-            crops = judges.crop(part, boxes)
-            heads = self.classifier(crops)
-            for name, value in (
-                ("features", self.classifier.features(crops)),
-                ("thing", heads["thing"].argmax(dim=1)),
-                ("colour", heads["colour"].argmax(dim=1)),
-            ):
-                found.setdefault(name, []).append(value)
-        return {name: torch.cat(parts) for name, parts in found.items()}
-
-    def verdict(self, pixels: Tensor, prompt: str) -> dict[str, float]:
-        """accuracy and fid; with the colour in the prompt, of the boxes that have one."""
-        found = self.read(pixels)
-        right, asked = found["thing"] == self.thing, torch.ones_like(self.thing, dtype=torch.bool)
-        if prompt == "color_label":
-            asked = self.colour >= 0
-            right &= found["colour"] == self.colour
-        fid = frechet_distance(found["features"][asked], self.real[asked])
-        return {"accuracy": right[asked].float().mean().item(), "fid": fid}
-
-
-def held_out(cache: Path, count: int, studio: Studio, sides: tuple[float, float]) -> Boxes:
-    """The first `count` boxes of test scenes with sides in this range, as parts of the picture's."""
+def held_out(found: Iterable[Sample], count: int, studio: Studio) -> Boxes:
+    """The first `count` boxes of some samples, or all there are."""
     side = studio.base.unet.config.sample_size * studio.base.cell
     settings = Views(side, (side // 2, side // 2))
 
     def single() -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor, tuple[str, str], tuple[str, str | None]]]:
-        for sample in samples(cache, "test", 6 * count, side, sides):
+        for sample in found:
             for view in views_of(sample, settings, studio.base.cell):
                 rows = (view.boxes, view.near_pixels, view.near_boxes, view.texts, view.things)
                 for box, near, near_box, text, thing in zip(*rows, strict=True):
                     yield view.pixels, box, near, near_box, text, thing
 
-    pixels, box, near, near_box, texts, things = zip(*islice(single(), count), strict=True)
+    columns = list(zip(*islice(single(), count), strict=True))
+    if not columns:
+        return Boxes(*(torch.empty(0) for _ in range(4)), [], [])
+    pixels, box, near, near_box, texts, things = columns
     pictures = (torch.stack(part).float().to(studio.device) / 255 for part in (pixels, near))
     places = (torch.stack(part).to(studio.device) for part in (box, near_box))
     (shown, shown_near), (boxes, near_boxes) = pictures, places
     return Boxes(shown, boxes, shown_near, near_boxes, list(texts), list(things))
+
+
+def curated(data: str, sides: tuple[float, float]) -> Iterator[Sample]:
+    """A split's samples, with those of their objects whose longer side is in this range of the picture's."""
+    low, high = sides
+    for sample in chain.from_iterable(map(read_shard, shards(data))):
+        width, height = sample.picture.size
+        extents = [
+            max((right - left) * width, (bottom - top) * height) / min(width, height)
+            for left, top, right, bottom in (thing.box for thing in sample.record.objects)
+        ]
+        pairs = zip(sample.record.objects, extents, strict=True)
+        if kept := tuple(thing for thing, extent in pairs if low <= extent <= high):
+            yield replace(sample, record=replace(sample.record, objects=kept))
 
 
 def draw(studio: Studio, method: Method, boxes: Boxes, prompt: str, seed: int) -> Tensor:
@@ -109,9 +94,9 @@ def draw(studio: Studio, method: Method, boxes: Boxes, prompt: str, seed: int) -
     made = []
     for start in tqdm(range(0, len(boxes), CHUNK), leave=False):
         part = boxes.part(slice(start, start + CHUNK))
-        context = studio.base.embed([text[PROMPTS.index(prompt)] for text in part.texts]).context
+        text = studio.base.embed([pair[PROMPTS.index(prompt)] for pair in part.texts])
         first = seed * len(boxes) + start
-        made.append(method(part, context, studio.noise(range(first, first + len(part)))))
+        made.append(method(part, text, studio.noise(range(first, first + len(part)))))
     inside = draw_masks(boxes.boxes, boxes.pixels.shape[-1]) > 0
     return torch.where(inside, torch.cat(made), boxes.pixels)
 
@@ -131,16 +116,23 @@ def measure(
     return metrics, shown
 
 
+def close_ups(pixels: Tensor, boxes: Boxes) -> Tensor:
+    """What is around the first boxes: windows of 3/8 of the side."""
+    size = pixels.shape[-1]
+    places = windows(boxes.boxes[:SHOWN], size, 3 * size // 8).int().tolist()
+    return torch.stack([row[:, y:y2, x:x2] for row, (x, y, x2, y2) in zip(pixels, places, strict=False)])
+
+
 def sampling_ratio(studio: Studio, boxes: Boxes, rounds: int = 5) -> float:
     """Time with the adapters merged, as ComfyUI merges them, over time without: medians, in turn."""
     part = boxes.part(slice(0, CHUNK))
-    context = studio.base.embed([text for text, _ in part.texts]).context
+    text = studio.base.embed([plain for plain, _ in part.texts])
     seconds: dict[str, list[float]] = {"base": [], "so_lora_csd": []}
     for _ in range(rounds):
         for name, times in seconds.items():
             times.append(
                 timed(
-                    lambda name=name: studio.ablation[name](part, context, studio.noise(range(len(part)))),
+                    lambda name=name: studio.ablation[name](part, text, studio.noise(range(len(part)))),
                     studio.device,
                 )
             )
@@ -148,38 +140,65 @@ def sampling_ratio(studio: Studio, boxes: Boxes, rounds: int = 5) -> float:
     return ours / base
 
 
+def call_juries(
+    arguments: Arguments, config: StudioConfig, studio: Studio, cache: Path
+) -> Iterator[tuple[str, Jury]]:
+    """For each range of sizes its boxes, with who reads them; curated data may have small ones alone."""
+    side = studio.base.unet.config.sample_size * studio.base.cell
+    for name, sides in SIZES.items():
+        if arguments.data:
+            found = curated(arguments.data, sides)
+        else:
+            found = samples(cache, "test", 6 * arguments.boxes, side, sides)
+        boxes = held_out(found, arguments.boxes, studio)
+        if len(boxes) >= 2:
+            clip = arguments.clip and ClipJury(boxes, Path(arguments.clip))
+            yield name, clip or MiniatureJury(boxes, Path(config.base))
+        elif name == "small":
+            raise ValueError(f"data: {arguments.data} has {len(boxes)} boxes of 1/8 to 1/6; give more.")
+
+
 def main() -> None:
     arguments, config = parse([Arguments, StudioConfig], {})
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    studio = Studio(config, device)
+    studio = Studio(config, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    with tempfile.TemporaryDirectory() as cache:
+        juries = dict(call_juries(arguments, config, studio, Path(cache)))
+    small = juries["small"]
     metrics: dict[str, float] = {}
-    rows: list[Tensor] = []
+    sheet = [close_ups(small.boxes.pixels, small.boxes)]
 
-    def add(name: str, jury: Jury, method: Method, prompt: str) -> None:
-        found, made = measure(studio, jury, method, prompt, arguments.seeds)
+    def add(name: str, jury: Jury, method: Method, prompt: str) -> Tensor:
+        seeds = arguments.seeds if name.startswith(("table1.", "table3.")) else arguments.more_seeds
+        found, made = measure(studio, jury, method, prompt, seeds)
         metrics.update({f"{name}.{key}": value for key, value in found.items()})
         sys.stdout.write(f"{name}: " + ", ".join(f"{k} {v:.3f}" for k, v in found.items()) + "\n")
-        rows.append(made[:SHOWN])
+        return made
 
-    with tempfile.TemporaryDirectory() as cache:
-        juries = {
-            name: Jury(held_out(Path(cache), arguments.boxes, studio, sides), Path(config.base), device)
-            for name, sides in SIZES.items()
-        }
-    small = juries["small"]
-    rows.append(small.boxes.pixels[:SHOWN])
     for prompt in PROMPTS:
+        real = small.verdict(small.boxes.pixels, prompt)
+        metrics[f"table1.real.{prompt}.{small.score}"] = real[small.score]
         for name, method in {**studio.peers, "soediff": studio.ablation["all"]}.items():
-            add(f"table1.{name}.{prompt}", small, method, prompt)
+            made = add(f"table1.{name}.{prompt}", small, method, prompt)
+            sheet.append(close_ups(made, small.boxes))
     for size, jury in list(juries.items())[1:]:
-        for name, method in (("base", studio.ablation["base"]), ("soediff", studio.ablation["all"])):
-            add(f"table2.{size}.{name}", jury, method, "label")
+        for name, row in OURS.items():
+            add(f"table2.{size}.{row}", jury, studio.ablation[name], "label")
     for name, method in studio.ablation.items():
-        add(f"table3.{name}", small, method, "color_label")
+        if name in OURS:
+            metrics |= renamed(metrics, f"table1.{OURS[name]}.color_label", f"table3.{name}")
+        else:
+            add(f"table3.{name}", small, method, "color_label")
+    for name, path in (other.split("=") for other in words(arguments.others)):
+        add(name, small, partial(studio.inpaint, studio.adapted(path), studio.tuned), "color_label")
     metrics["cost.sampling_ratio"] = sampling_ratio(studio, small.boxes)
     with replacing(FOLDER / "soediff.png") as path:
-        sampling.grid(torch.cat(rows).cpu(), SHOWN, 2).save(path, format="PNG")
+        sampling.grid(torch.cat(sheet).cpu(), SHOWN, 4).save(path, format="PNG")
     sys.stdout.write(f"{write_results('soediff', metrics)}\n")
+
+
+def renamed(metrics: dict[str, float], row: str, other: str) -> dict[str, float]:
+    """The metrics of one table's row as those of another's that is the same."""
+    return {other + key[len(row) :]: value for key, value in metrics.items() if key.startswith(row + ".")}
 
 
 if __name__ == "__main__":

@@ -58,6 +58,12 @@ def sample(
     return latents
 
 
+def guided(added: Mapping[str, Tensor], pooled: Tensor) -> dict[str, Tensor]:
+    """What an SDXL reads besides, for `sample`: `added` of the empty prompt, pooled texts (B, width)."""
+    both = torch.cat([added["text_embeds"].expand_as(pooled), pooled])
+    return {"text_embeds": both, "time_ids": added["time_ids"].expand(len(both), -1)}
+
+
 @torch.no_grad()
 def encode(vae: AutoencoderKL, pixels: Tensor, *, fast: bool = False) -> Tensor:
     """Scaled latents (the posterior's mean) of pixels (B, 3, H, W) in [0, 1]; `fast` computes in bfloat16."""

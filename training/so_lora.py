@@ -117,24 +117,22 @@ def build_task(config: SoLoraConfig, base: BaseModel, batches: CachedExamples, s
         use_plain_attention(base.unet)
     if config.gradient_checkpointing:
         base.unet.enable_gradient_checkpointing()
-    added = None
-    if base.is_sdxl:
-        sizes = [config.resolution, config.resolution, 0, 0, config.resolution, config.resolution]
-        empty = batches.texts["pooled"][0]
-        added = {
-            "text_embeds": empty,
-            "time_ids": torch.tensor(sizes, device=empty.device, dtype=empty.dtype),
-        }
     task = SmallObjectTask(
         base.unet,
         base.schedule,
         batches.texts["context"][0].float(),
         by_area=config.by_area,
         csd_weight=config.csd_weight,
-        added=added,
+        added=embeddings(batches.texts["pooled"][0], config.resolution) if base.is_sdxl else None,
     )
     task.make_preview = lambda: preview(task, base, batches)
     return task
+
+
+def embeddings(empty: Tensor, resolution: int) -> dict[str, Tensor]:
+    """What an SDXL reads besides: the empty prompt's pooled text (width,), the size of an uncut picture."""
+    sizes = [resolution, resolution, 0, 0, resolution, resolution]
+    return {"text_embeds": empty, "time_ids": torch.tensor(sizes, device=empty.device, dtype=empty.dtype)}
 
 
 @torch.no_grad()
@@ -144,11 +142,7 @@ def preview(task: SmallObjectTask, base: BaseModel, batches: CachedExamples) -> 
     side = batch["latents"].shape[-1]
     noise = sampling.noise_for(range(len(batch["mask"])), (4, side, side), batch["mask"].device)
     extra = torch.cat([batch["mask"].float(), batch["masked_latents"].float()], dim=1)
-    added = None
-    if task.added:
-        pooled = torch.cat([task.added["text_embeds"].expand_as(batch["pooled"]), batch["pooled"]])
-        added = {"text_embeds": pooled, "time_ids": task.added["time_ids"].expand(len(pooled), -1)}
-
+    added = task.added and sampling.guided(task.added, batch["pooled"])
     half = torch.autocast(noise.device.type, torch.bfloat16, enabled=task.unet.dtype == torch.bfloat16)
 
     def drawn() -> Tensor:
@@ -169,7 +163,7 @@ def header(config: SoLoraConfig, settings: TrainConfig, base: BaseModel, process
         "modelspec.title": "SO-LoRA",
         "finesse.base": base.name,
         "finesse.in_channels": str(base.unet.config.in_channels),
-        "finesse.config": json.dumps(asdict(config) | asdict(settings)),
+        "finesse.config": settings_json(asdict(config) | asdict(settings)),
         "finesse.processes": str(processes),
         "finesse.commit": git_commit(),
     }

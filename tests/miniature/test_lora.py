@@ -5,32 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
+from finesse.benchmarks.full_size import UNETS
 from finesse.core import files
 from finesse.miniature import models
 from finesse.training import lora
-
-FULL_SIZE = {  # unet/config.json as published with each model
-    "sd15-inpainting": {
-        "in_channels": 9,
-        "sample_size": 64,
-        "cross_attention_dim": 768,
-        "attention_head_dim": 8,
-    },
-    "sdxl-inpainting": {
-        "in_channels": 9,
-        "sample_size": 128,
-        "cross_attention_dim": 2048,
-        "attention_head_dim": (5, 10, 20),
-        "block_out_channels": (320, 640, 1280),
-        "transformer_layers_per_block": (1, 2, 10),
-        "use_linear_projection": True,
-        "addition_embed_type": "text_time",
-        "addition_time_embed_dim": 256,
-        "projection_class_embeddings_input_dim": 2816,
-        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-    },
-}
 
 
 def trained(unet, rank=4, **settings):
@@ -53,12 +31,12 @@ def patches(model, path):
     return found, {key for adapter in found.values() for key in adapter.loaded_keys}
 
 
-@pytest.mark.parametrize("name", FULL_SIZE)
+@pytest.mark.parametrize("name", UNETS)
 def test_comfyui_takes_every_key_of_a_full_size_file(miniature, tmp_path, name):
     import comfy.model_detection
 
     with torch.device("meta"):
-        unet = UNet2DConditionModel(**FULL_SIZE[name])
+        unet = UNet2DConditionModel(**UNETS[name])
         adapted = lora.add_lora(unet, 2)
     path = tmp_path / "lora.safetensors"
     tensors = {key: torch.zeros(tensor.shape) for key, tensor in lora.kohya_tensors(unet).items()}

@@ -7,9 +7,15 @@ import json
 import pytest
 import torch
 from finesse.benchmarks import soediff
+from finesse.benchmarks.juries import ClipJury
 from finesse.benchmarks.small_object_methods import Studio, StudioConfig
 from finesse.miniature import judges, models
+from finesse.miniature.small_objects import samples, write_samples
 from finesse.training import lora
+from finesse.training.base_model import Embedded
+from finesse.training.data.samples import read_shard, shards
+from torchvision.transforms.functional import to_pil_image
+from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor, CLIPTokenizer
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +45,7 @@ def studio(config):
 
 @pytest.fixture(scope="module")
 def boxes(studio, tmp_path_factory):
-    return soediff.held_out(tmp_path_factory.mktemp("cache"), 6, studio, soediff.SIZES["small"])
+    return soediff.held_out(samples(tmp_path_factory.mktemp("cache"), "test", 36, 64), 6, studio)
 
 
 def test_held_out_boxes_are_small_and_named(boxes):
@@ -66,9 +72,51 @@ def test_a_method_draws_inside_the_box_only(studio, boxes, name):
 
 
 def test_crop_and_paste_puts_the_window_back_where_it_was(studio, boxes, monkeypatch):
-    monkeypatch.setattr(studio, "inpaint", lambda unet, vae, part, context, noise: part.pixels)
-    pasted = studio.crop_paste(boxes, torch.zeros(6, 1, 1), torch.zeros(6, 1))
+    monkeypatch.setattr(studio, "inpaint", lambda unet, vae, part, text, noise: part.pixels)
+    pasted = studio.crop_paste(boxes, Embedded(torch.zeros(6, 1, 1), None), torch.zeros(6, 1))
     assert (pasted - boxes.pixels).abs().mean() < 0.01
+
+
+def test_curated_data_are_sorted_by_size(tmp_path, studio):
+    write_samples(tmp_path, tmp_path / "cache", "train", 40, 64)
+    everything = [s.record for path in shards(tmp_path / "train") for s in read_shard(path)]
+    small = [s.record for s in soediff.curated(tmp_path / "train", (1 / 8, 1 / 6))]
+    assert 0 < len(small) < len(everything)
+    extents = [max(t.box[2] - t.box[0], t.box[3] - t.box[1]) for r in small for t in r.objects]
+    assert min(extents) >= 1 / 8
+    assert max(extents) <= 1 / 6
+    assert len(soediff.held_out(soediff.curated(tmp_path / "train", (1 / 3, 1 / 2)), 5, studio)) == 0
+
+
+def test_clip_score_is_the_cosine_of_box_and_prompt(miniature, boxes, tmp_path):
+    tokenizer = CLIPTokenizer.from_pretrained(miniature / "tokenizer")
+    sides = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    words = sides | {"vocab_size": len(tokenizer), "max_position_embeddings": 32}
+    ends = {"eos_token_id": tokenizer.eos_token_id, "bos_token_id": tokenizer.bos_token_id}
+    torch.manual_seed(0)
+    settings = CLIPConfig(
+        text_config=words | ends,
+        vision_config=sides | {"image_size": 32, "patch_size": 8},
+        projection_dim=16,
+    )
+    CLIPModel(settings).save_pretrained(tmp_path)
+    pictures = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
+    CLIPProcessor(pictures, tokenizer).save_pretrained(tmp_path)
+    jury = ClipJury(boxes, tmp_path)
+    found = jury.scores(boxes.pixels, "label")
+    model, processor = CLIPModel.from_pretrained(tmp_path).eval(), CLIPProcessor.from_pretrained(tmp_path)
+    for row, score in enumerate(found.tolist()):
+        left, top, right, bottom = boxes.boxes[row].int().tolist()
+        cut = to_pil_image(boxes.pixels[row, :, top:bottom, left:right])
+        inputs = processor(images=cut, text=boxes.texts[row][0], return_tensors="pt")
+        with torch.no_grad():
+            cosine = model(**inputs).logits_per_text.item() / model.logit_scale.exp().item()
+        assert score == pytest.approx(100 * max(cosine, 0), abs=1e-3)
+    verdict = jury.verdict(boxes.pixels, "label")
+    assert verdict["clip_score"] == pytest.approx(found.mean().item())
+    assert verdict["fid"] == pytest.approx(0, abs=1e-4)
+    with pytest.raises(ValueError, match=r"clip: .* holds no config\.json"):
+        ClipJury(boxes, tmp_path / "none")
 
 
 def test_the_command_writes_every_table(config, monkeypatch, tmp_path):
@@ -76,6 +124,7 @@ def test_the_command_writes_every_table(config, monkeypatch, tmp_path):
     monkeypatch.setattr("finesse.benchmarks.results.FOLDER", tmp_path)
     flags = ["--base", config.base, "--so_lora", config.so_lora, "--without_csd", config.without_csd]
     flags += ["--tuned_vae", config.tuned_vae, "--steps", "1", "--boxes", "4", "--seeds", "1"]
+    flags += ["--others", f"table4.weight_1={config.so_lora}"]
     monkeypatch.setattr("sys.argv", ["soediff", *flags])
     soediff.main()
     found = json.loads((tmp_path / "soediff.json").read_text())["metrics"]
@@ -90,5 +139,7 @@ def test_the_command_writes_every_table(config, monkeypatch, tmp_path):
         for row in ("base", "so_lora", "so_lora_vt", "so_lora_csd", "all")
         for value in ("accuracy", "fid")
     ]
-    assert {*names, "table2.large.soediff.accuracy", "cost.sampling_ratio"} <= set(found)
+    names += ["table2.large.soediff.accuracy", "table4.weight_1.fid", "table1.real.label.accuracy"]
+    assert {*names, "cost.sampling_ratio"} <= set(found)
+    assert found["table3.all.fid"] == found["table1.soediff.color_label.fid"]
     assert (tmp_path / "soediff.png").is_file()

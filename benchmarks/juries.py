@@ -1,0 +1,111 @@
+"""Who reads what was drawn in a box: the miniature's judge, or CLIP for a real model's pictures."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torchvision.transforms.functional import to_pil_image
+from transformers import CLIPModel, CLIPProcessor
+
+from ..core.frechet import frechet_distance
+from ..miniature import judges
+from ..miniature.scenes import COLOURS, THINGS
+from .small_object_methods import Boxes
+
+CHUNK = 32
+PROMPTS = ("label", "color_label")
+
+
+class Jury(ABC):
+    """Reads the boxes of N pictures, and compares them with the real ones."""
+
+    score: str  # what `scores` are called
+
+    def __init__(self, boxes: Boxes) -> None:
+        self.boxes = boxes
+        coloured = [colour is not None for _, colour in boxes.things]
+        self.coloured = torch.tensor(coloured, device=boxes.pixels.device)
+        self.real = self.features(boxes.pixels)
+
+    @abstractmethod
+    def features(self, pixels: Tensor) -> Tensor:
+        """(N, D) of the boxes in pixels (N, 3, S, S)."""
+
+    @abstractmethod
+    def scores(self, pixels: Tensor, prompt: str) -> Tensor:
+        """(N,): how well each box shows what was asked for."""
+
+    def verdict(self, pixels: Tensor, prompt: str) -> dict[str, float]:
+        """The mean score and fid; with the colour in the prompt, of the boxes that have one."""
+        asked = self.coloured if prompt == "color_label" else torch.ones_like(self.coloured)
+        fid = frechet_distance(self.features(pixels)[asked], self.real[asked])
+        return {self.score: self.scores(pixels, prompt)[asked].mean().item(), "fid": fid}
+
+
+class MiniatureJury(Jury):
+    """The miniature's classifier: accuracy is the share of boxes that hold what was asked for."""
+
+    score = "accuracy"
+
+    def __init__(self, boxes: Boxes, weights: Path) -> None:
+        device = boxes.pixels.device
+        path = weights / "judges" / "classifier.safetensors"
+        self.classifier = judges.load_judge(judges.Classifier(), path).to(device)
+        self.thing = torch.tensor([THINGS.index(label) for label, _ in boxes.things], device=device)
+        colours = [COLOURS.index(colour) if colour else -1 for _, colour in boxes.things]
+        self.colour = torch.tensor(colours, device=device)
+        super().__init__(boxes)
+
+    @torch.no_grad()
+    def features(self, pixels: Tensor) -> Tensor:
+        return torch.cat([self.classifier.features(crops) for crops in self._crops(pixels)])
+
+    @torch.no_grad()
+    def scores(self, pixels: Tensor, prompt: str) -> Tensor:
+        heads = [self.classifier(crops) for crops in self._crops(pixels)]
+        right = torch.cat([found["thing"].argmax(dim=1) for found in heads]) == self.thing
+        if prompt == "color_label":
+            right &= torch.cat([found["colour"].argmax(dim=1) for found in heads]) == self.colour
+        return right.float()
+
+    def _crops(self, pixels: Tensor) -> list[Tensor]:
+        pairs = zip(pixels.split(CHUNK), self.boxes.boxes.split(CHUNK), strict=True)
+        return [judges.crop(part, boxes) for part, boxes in pairs]
+
+
+class ClipJury(Jury):
+    """CLIP-Score (Hessel et al. 2021), 100 * max(0, cosine) of box and prompt; FID on CLIP's features."""
+
+    score = "clip_score"
+
+    def __init__(self, boxes: Boxes, folder: Path) -> None:
+        if not (folder / "config.json").is_file():
+            raise ValueError(f"clip: {folder} holds no config.json; give the folder of a CLIP model.")
+        self.model = CLIPModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+        self.model.to(boxes.pixels.device).eval()
+        self.processor = CLIPProcessor.from_pretrained(folder, local_files_only=True)
+        super().__init__(boxes)
+
+    @torch.no_grad()
+    def features(self, pixels: Tensor) -> Tensor:
+        found = []
+        for part, boxes in zip(pixels.split(CHUNK), self.boxes.boxes.split(CHUNK), strict=True):
+            cut = [
+                to_pil_image(picture[:, top:bottom, left:right].cpu())
+                for picture, (left, top, right, bottom) in zip(part, boxes.int().tolist(), strict=True)
+            ]
+            inputs = self.processor(images=cut, return_tensors="pt").to(pixels.device)
+            hidden = self.model.vision_model(**inputs).pooler_output
+            found.append(self.model.visual_projection(hidden))
+        return torch.cat(found)
+
+    @torch.no_grad()
+    def scores(self, pixels: Tensor, prompt: str) -> Tensor:
+        texts = [text[PROMPTS.index(prompt)] for text in self.boxes.texts]
+        inputs = self.processor(text=texts, return_tensors="pt", padding=True, truncation=True)
+        hidden = self.model.text_model(**inputs.to(pixels.device)).pooler_output
+        text = self.model.text_projection(hidden)
+        return 100 * torch.cosine_similarity(self.features(pixels), text).clamp(min=0)
