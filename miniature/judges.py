@@ -21,6 +21,7 @@ from .scenes import ACTIONS, COLOURS, THINGS
 
 CROP = 32
 MARGIN = 0.15  # of the box, shown around it
+LOOSE = 0.35  # of the box: how far each of its edges may lie off the object, as latent cells make it
 SMALLEST = 12.0  # visible pixels from which on an object teaches the classifier
 
 
@@ -108,7 +109,10 @@ def blemish(pixels: Tensor, draw: Draw) -> Tensor:
 
 
 class ClassifierTask(Task):
-    """Cross-entropy of one object a scene, its box jittered. A batch is as from `data.load_scenes`."""
+    """Cross-entropy of one object a scene, its box jittered, half of the time loosened as well.
+
+    A batch is as from `data.load_scenes`.
+    """
 
     def __init__(self, classifier: Classifier) -> None:
         super().__init__()
@@ -121,6 +125,8 @@ class ClassifierTask(Task):
         box = batch["box"][rows, picked]
         size = (box[:, 2:] - box[:, :2]).repeat(1, 2)
         box = box + 0.08 * size * draw.normal(4).clamp(-2, 2)
+        outwards = LOOSE * draw.uniform(4) * (draw.uniform(1) < 0.5)
+        box = box + size * outwards * torch.tensor([-1, -1, 1, 1], device=box.device)
         crops = crop(blemish(batch["pixels"].float() / 255, draw), box)
         valid = chance[rows, picked] > 0
         losses = {}
