@@ -77,12 +77,12 @@ def load_unet(folder: Path, part: str = "unet") -> comfy.model_patcher.ModelPatc
     return patcher
 
 
-def load_vae(folder: Path) -> comfy.sd.VAE:
-    """The AutoencoderKL of a diffusers folder as ComfyUI's VAE, which knows its own scale.
+def load_vae(folder: Path, part: str = "vae") -> comfy.sd.VAE:
+    """The AutoencoderKL of a diffusers folder as ComfyUI's VAE, which knows its own scale; `part` as above.
 
     Pixels are (B, H, W, 3) in [0, 1]. Errors as in `load_unet`.
     """
-    config_file = folder / "vae" / "config.json"
+    config_file = folder / part / "config.json"
     config = files.read_json(config_file)
     params = _comfy_vae_params(config, config_file)
     weights_file = config_file.with_name("diffusion_pytorch_model.safetensors")

@@ -29,6 +29,11 @@ from .comfy_client import ComfyClient
 
 PACK = Path(__file__).resolve().parent.parent
 BRIDGE = "from finesse.miniature.nodes import comfy_entrypoint\n"
+WEIGHTS = Path(__file__).parent / "weights" / "64"
+MODELS = {  # what the examples with SO-LoRA ask for: file in ComfyUI's models -> the miniature's
+    "loras/so_lora.safetensors": WEIGHTS / "so_lora" / "so_lora.safetensors",
+    "vae/vae_small_objects.safetensors": WEIGHTS / "vae_tuned" / "diffusion_pytorch_model.safetensors",
+}
 START_TIMEOUT = 300
 
 
@@ -139,6 +144,10 @@ class ComfyServer:
         custom_nodes, settings = self.folder / "custom_nodes", self.folder / "user/default"
         for folder in (custom_nodes, settings, self.folder / "input", self.folder / "models/checkpoints"):
             folder.mkdir(parents=True, exist_ok=True)
+        for name, source in MODELS.items():
+            target = self.folder / "models" / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
         link(custom_nodes / "ComfyUI-Finesse", PACK)
         (custom_nodes / "finesse_miniature.py").write_text(BRIDGE)
         (settings / "comfy.settings.json").write_text(json.dumps({"Comfy.TutorialCompleted": True}))

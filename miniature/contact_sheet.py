@@ -37,6 +37,15 @@ class Edit:
 
 
 @dataclass
+class Comparison:
+    """One edit done in several ways, side by side in one picture, below each the box enlarged."""
+
+    text: str
+    picture: str
+    seconds: float
+
+
+@dataclass
 class Drawing:
     """One prompt's pictures out of nothing."""
 
@@ -50,6 +59,7 @@ class Sheet:
     """All that the page shows, with a list of facts (name, value) at its end."""
 
     edits: list[Edit] = field(default_factory=list)
+    comparisons: list[Comparison] = field(default_factory=list)
     drawings: list[Drawing] = field(default_factory=list)
     facts: list[tuple[str, str]] = field(default_factory=list)
 
@@ -59,6 +69,7 @@ def write(sheet: Sheet, folder: Path) -> Path:
     page = Template(TEMPLATE.read_text("utf-8")).substitute(
         verdict=_verdict(sheet.edits),
         edits="\n".join(map(_edit, sheet.edits)),
+        comparisons="\n".join(map(_comparison, sheet.comparisons)),
         drawings="\n".join(map(_drawing, sheet.drawings)),
         facts="\n".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in sheet.facts),
     )
@@ -107,6 +118,14 @@ def _picture(file: str, caption: str, size: tuple[int, int] = (1, 1), boxes: lis
     )
     image = f'<img src="{escape(file)}" alt="{escape(caption)}">'
     return f"<figure><div>{image}{marks}</div><figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def _comparison(comparison: Comparison) -> str:
+    image = f'<img src="{escape(comparison.picture)}" alt="{escape(comparison.text)}">'
+    return (
+        f"<figure><div>{image}</div>"
+        f"<figcaption><q>{escape(comparison.text)}</q> {comparison.seconds:.1f} s</figcaption></figure>"
+    )
 
 
 def _drawing(drawing: Drawing) -> str:

@@ -22,12 +22,24 @@ from skimage import data
 
 from .comfy_client import ComfyClient, ComfyError, Prompt
 from .comfy_server import ComfyServer, ServerError, exit_on_kill
-from .contact_sheet import Drawing, Edit, Sheet, write
-from .workflows import ON_OBJECT, boxes_of, examples, for_miniature, of_type, png, text_to_image, to_api
+from .contact_sheet import Comparison, Drawing, Edit, Sheet, write
+from .workflows import (
+    ON_OBJECT,
+    boxes_of,
+    examples,
+    for_miniature,
+    of_type,
+    png,
+    schedule_of,
+    text_to_image,
+    to_api,
+)
 
 SIZE = 64
 CELL = SIZE // 16  # the miniature's latents are 16x16
 PHOTO_EXAMPLE = "real_photo_with_crop_window"
+COMPARISON = "compare_small_object"
+COMPARED = ("a red car", "a banana", "a blue bus", "a stop sign")
 TEXTS = (
     "a red car on grass",
     "an orange on the beach",
@@ -88,11 +100,28 @@ class Demo:
     def example(self, name: str, workflow: dict[str, Any]) -> None:
         """Run an example workflow on a scene of the miniature's world."""
         prompt, pictures = for_miniature(
-            to_api(workflow, self.object_info), SIZE, on_object=name in ON_OBJECT
+            to_api(workflow, self.object_info), SIZE, on_object=ON_OBJECT.get(name)
         )
         (note,) = (node for node in workflow["nodes"] if node["type"] == "MarkdownNote")
         title, about = note["widgets_values"][0].removeprefix("# ").split("\n\n")[:2]
         self.edit(name, title, about.replace("*", ""), prompt, pictures)
+
+    def comparison(self, text: str, workflow: dict[str, Any]) -> None:
+        """Run the example that draws one object in several ways, with a text of its own."""
+        prompt, pictures = for_miniature(to_api(workflow, self.object_info), SIZE)
+        of_type(prompt, "CLIPTextEncode")[0]["inputs"]["text"] = text
+        (picture,) = pictures.values()
+        (load,) = of_type(prompt, "LoadImage")
+        load["inputs"]["image"] = self.client.upload(picture, f"{COMPARISON}.png")
+        outputs, seconds = self.run(f"{COMPARISON}: {text}", prompt)
+        (save,) = (node_id for node_id, node in prompt.items() if node["class_type"] == "SaveImage")
+        (sheet,) = self.client.images(outputs)[save]
+        name = f"{COMPARISON}_{text.replace(' ', '_')}.png"
+        (self.folder / name).write_bytes(sheet)
+        self.sheet.comparisons.append(Comparison(text, name, seconds))
+        if self.thumbnails and len(self.sheet.comparisons) == 1:
+            shown = Image.open(io.BytesIO(sheet)).resize((768, 384), Image.Resampling.NEAREST)
+            shown.save(self.thumbnails / f"{COMPARISON}.jpg", quality=88)
 
     def photo(self, photo: Photo, workflow: dict[str, Any]) -> None:
         """Run the example for photographs on a real one, with its own box and text."""
@@ -133,7 +162,7 @@ class Demo:
                 size=(old.shape[1], old.shape[0]),
                 boxes=[(box["x"], box["y"], box["width"], box["height"]) for box in boxes],
                 seconds=seconds,
-                steps=of_type(prompt, "KSampler")[0]["inputs"]["steps"],
+                steps=schedule_of(prompt)["steps"],
                 outside=int(outside.sum()),
                 changed=int((old != new).any(-1)[outside].sum()),
                 report=next(output["text"][0] for output in outputs.values() if "text" in output),
@@ -204,8 +233,10 @@ def main() -> int:
             demo = Demo(server.client(), folder, arguments.thumbnails)
             workflows = examples()
             for name, workflow in workflows.items():
-                if name != PHOTO_EXAMPLE:
+                if name not in (PHOTO_EXAMPLE, COMPARISON):
                     demo.example(name, workflow)
+            for text in COMPARED:
+                demo.comparison(text, workflows[COMPARISON])
             for photo in PHOTOS:
                 demo.photo(photo, workflows[PHOTO_EXAMPLE])
             for text in TEXTS:

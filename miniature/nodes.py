@@ -18,6 +18,7 @@ from comfy_api.latest import ComfyExtension, io
 from .comfy_models import load_clip, load_unet, load_vae
 
 UNETS = {"text-to-image": "unet", "inpainting": "unet_inpainting"}
+VAES = {"plain": "vae", "tuned": "vae_tuned"}
 
 
 class FinesseMiniatureLoader(io.ComfyNode):
@@ -35,6 +36,13 @@ class FinesseMiniatureLoader(io.ComfyNode):
                     options=list(UNETS),
                     tooltip="The plain UNet of 4 channels, or its inpainting twin of 9.",
                 ),
+                io.Combo.Input(
+                    "vae",
+                    options=list(VAES),
+                    default="plain",
+                    optional=True,
+                    tooltip="The VAE as first trained, or as tuned for small objects.",
+                ),
             ],
             outputs=[
                 io.Model.Output(tooltip="The UNet, for any sampler."),
@@ -44,12 +52,12 @@ class FinesseMiniatureLoader(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, model: str) -> io.NodeOutput:
+    def execute(cls, model: str, vae: str = "plain") -> io.NodeOutput:
         folder = weights_folder()
-        unet, vae = load_unet(folder, UNETS[model]), load_vae(folder)
+        unet, loaded = load_unet(folder, UNETS[model]), load_vae(folder, VAES[vae])
         if model == "inpainting":
-            _set_blank(unet.model, vae)
-        return io.NodeOutput(unet, load_clip(folder), vae)
+            _set_blank(unet.model, loaded)
+        return io.NodeOutput(unet, load_clip(folder), loaded)
 
 
 class MiniatureExtension(ComfyExtension):

@@ -25,8 +25,14 @@ VIRTUAL = ("Note", "MarkdownNote", "PrimitiveNode", "Reroute")
 MUTED, BYPASSED = 2, 4
 WIDGET_TYPES = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
 SEEDS = ("seed", "noise_seed")
-PIXELS = ("width", "height", "x", "y", "box", "editor_state", "grow", "context", "feather")
-ON_OBJECT = ("replace_small_object", "remove_small_object")  # examples that need something in their box
+PIXELS = ("width", "height", "x", "y", "box", "crop_region", "editor_state", "grow", "context", "feather")
+ON_OBJECT = {  # examples that need something in their box: what, or "" for anything
+    "replace_small_object": "",
+    "remove_small_object": "",
+    "replace_with_so_lora": "",
+    "remove_with_so_lora": "",
+    "recolour_with_so_lora": "car",
+}
 SCENES_TO_TRY = 2000
 
 Node = dict[str, Any]
@@ -61,7 +67,7 @@ def to_api(workflow: dict[str, Any], object_info: ObjectInfo) -> Prompt:
             source = _source(socket.get("link"), nodes, links)
             if source:
                 inputs[socket["name"]] = source
-        title = node.get("title") or info["display_name"]
+        title = node.get("title") or info["display_name"] or node["type"]
         prompt[str(node["id"])] = {"class_type": node["type"], "inputs": inputs, "_meta": {"title": title}}
     return prompt
 
@@ -125,14 +131,15 @@ def _source(link: int | None, nodes: dict[int, Node], links: dict[int, tuple[int
 
 
 def for_miniature(
-    prompt: Prompt, size: int = 64, *, on_object: bool = False
+    prompt: Prompt, size: int = 64, *, on_object: str | None = None
 ) -> tuple[Prompt, dict[str, bytes]]:
     """The same graph on the miniature, and the pictures to upload for it: file name -> PNG.
 
-    The checkpoint becomes the miniature (its inpainting twin when the file's name says so), every picture
-    a scene of its world, and what is measured in pixels shrinks from 512 to `size`. Nothing else changes.
+    The checkpoint becomes the miniature (its inpainting twin when the file's name says so), the tuned VAE the
+    miniature's, every picture a scene of its world, and what is measured in pixels shrinks from 512 to
+    `size`. Nothing else changes.
 
-    on_object: the scene has an object in the box, to be replaced or removed; otherwise the boxes are free.
+    on_object: the scene has an object of this name in the box, "" stands for any; if None the boxes are free.
     """
     prompt = copy.deepcopy(prompt)
     for node in prompt.values():
@@ -141,9 +148,22 @@ def for_miniature(
             model = "inpainting" if "inpaint" in inputs["ckpt_name"].lower() else "text-to-image"
             node["class_type"], node["inputs"] = "FinesseMiniatureLoader", {"model": model}
         inputs.update({name: shrink(inputs[name], size) for name in PIXELS if name in inputs})
+    _tune_vae(prompt)
     names = [node["inputs"]["image"] for node in prompt.values() if node["class_type"] == "LoadImage"]
     fitting = scene_around(boxes_of(prompt), size, texts_of(prompt), on_object=on_object)
     return prompt, {name: png(fitting.image) for name in names}
+
+
+def _tune_vae(prompt: Prompt) -> None:
+    """Take the tuned VAE from the miniature's loader, the only one that knows its widths."""
+    sources = [[name, 1] for name, node in prompt.items() if node["class_type"] == "FinesseLoadSOLoRA"]
+    for node in list(prompt.values()):
+        if node["class_type"] == "FinesseLoadSOLoRA":
+            node["inputs"]["tuned_vae"] = "none"
+        elif node["inputs"].get("vae") in sources:
+            node["inputs"]["vae"] = ["tuned", 2]
+            tuned = {"model": "inpainting", "vae": "tuned"}
+            prompt["tuned"] = {"class_type": "FinesseMiniatureLoader", "inputs": tuned}
 
 
 def shrink(value: Any, size: int) -> Any:
@@ -175,11 +195,17 @@ def of_type(prompt: Prompt, class_type: str) -> list[dict[str, Any]]:
     return [node for node in prompt.values() if node["class_type"] == class_type]
 
 
-def scene_around(boxes: list[dict[str, int]], size: int, text: str, *, on_object: bool) -> Scene:
+def schedule_of(prompt: Prompt) -> dict[str, Any]:
+    """The inputs of the first node that sets the number of steps, under `steps`."""
+    nodes = of_type(prompt, "KSampler") + of_type(prompt, "BasicScheduler")
+    return nodes[0]["inputs"]
+
+
+def scene_around(boxes: list[dict[str, int]], size: int, text: str, *, on_object: str | None = None) -> Scene:
     """The first test scene that the edit makes sense in.
 
     Where the text names a place it is there. No object reaches into a box, except that, with `on_object`,
-    the first box holds one object that fills at least a third of it.
+    the first box holds one object, of this name unless it is "", that fills at least a third of it.
     """
 
     def faults(candidate: Scene) -> int:
@@ -187,10 +213,14 @@ def scene_around(boxes: list[dict[str, int]], size: int, text: str, *, on_object
         filling = [
             thing.box[2] * thing.box[3]
             for thing in candidate.objects
-            if on_object and share_inside(thing.box, boxes[0]) > 0.9
+            if on_object in ("", thing.name)
+            and thing.phrase not in text
+            and share_inside(thing.box, boxes[0]) > 0.9
         ]
         wrong_place = any(place in text for place in PLACES) and candidate.background not in text
-        too_small = on_object and 3 * max(filling, default=0) < boxes[0]["width"] * boxes[0]["height"]
+        too_small = (
+            on_object is not None and 3 * max(filling, default=0) < boxes[0]["width"] * boxes[0]["height"]
+        )
         return 4 * wrong_place + 4 * too_small + sum(share > 0 for share in inside) - len(filling)
 
     best, fewest = scene(0, size, split="test"), None

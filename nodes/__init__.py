@@ -3,7 +3,9 @@
 from comfy_api.latest import ComfyExtension, io
 from typing_extensions import override
 
+from .box_noise import BoxNoise
 from .small_object import CompositeBox, InpaintSmallBox
+from .so_lora import LoadSOLoRA
 
 
 class FinesseExtension(ComfyExtension):
@@ -11,4 +13,4 @@ class FinesseExtension(ComfyExtension):
 
     @override
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [InpaintSmallBox, CompositeBox]
+        return [InpaintSmallBox, CompositeBox, LoadSOLoRA, BoxNoise]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 import torch
 from diffusers import AutoencoderKL
@@ -76,6 +78,22 @@ def test_the_weights_change_by_up_times_down(comfyui, trained, name, strength):
     assert change.abs().max() > 0.01
     assert torch.equal(weight(model), before)
     assert len(patched.patches) == len(adapted)
+
+
+def test_sampling_takes_no_longer(comfyui, trained, measured):
+    plain, (patched, _) = comfyui.model(), comfyui.run(comfyui.model(), "ours.safetensors")
+    inputs = torch.randn(2, 9, 16, 16), torch.full((2,), 500.0), torch.randn(2, 32, models.TEXT_WIDTH)
+    seconds = {"plain": [], "patched": []}
+    patched.patch_model()
+    for _ in range(40):
+        for name, model in (("plain", plain), ("patched", patched)):
+            start = time.perf_counter()
+            with torch.inference_mode():
+                model.model.diffusion_model(inputs[0], inputs[1], context=inputs[2])
+            seconds[name].append(time.perf_counter() - start)
+    ratio = min(seconds["patched"]) / min(seconds["plain"])
+    measured(f"time of ComfyUI's UNet with a SO-LoRA over without: {ratio:.3f}")
+    assert ratio < 1.1  # the same work; what a busy machine adds is not the adapters'
 
 
 def test_at_strength_0_nothing_changes(comfyui, trained):

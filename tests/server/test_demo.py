@@ -7,15 +7,17 @@ import re
 
 import pytest
 from finesse.miniature.contact_sheet import write
-from finesse.miniature.demo import PHOTO_EXAMPLE, PHOTOS, Demo
+from finesse.miniature.demo import COMPARISON, PHOTO_EXAMPLE, PHOTOS, Demo
 from finesse.miniature.workflows import examples
+
+STEPS = {"KSampler": 2, "BasicScheduler": 1}  # where the number of steps stands among the widgets
 
 
 def in_one_step(workflow):
     workflow = copy.deepcopy(workflow)
     for node in workflow["nodes"]:
-        if node["type"] == "KSampler":
-            node["widgets_values"][2] = 1
+        if node["type"] in STEPS:
+            node["widgets_values"][STEPS[node["type"]]] = 1
     return workflow
 
 
@@ -25,7 +27,9 @@ def demo(server, tmp_path_factory):
     made = Demo(connection, tmp_path_factory.mktemp("demo"), tmp_path_factory.mktemp("thumbnails"))
     workflows = {name: in_one_step(workflow) for name, workflow in examples().items()}
     for name, workflow in workflows.items():
-        made.example(name, workflow)
+        if name != COMPARISON:
+            made.example(name, workflow)
+    made.comparison("a red car", workflows[COMPARISON])
     for photo in PHOTOS:
         made.photo(photo, workflows[PHOTO_EXAMPLE])
     made.drawing("a red car on grass")
@@ -34,7 +38,7 @@ def demo(server, tmp_path_factory):
 
 
 def test_nothing_outside_the_boxes_changes(demo):
-    assert len(demo.sheet.edits) == len(examples()) + len(PHOTOS)
+    assert len(demo.sheet.edits) == len(examples()) - 1 + len(PHOTOS)
     for edit in demo.sheet.edits:
         assert edit.outside > 0.4 * edit.size[0] * edit.size[1], edit.title
         assert edit.changed == 0, edit.title
@@ -55,7 +59,7 @@ def test_the_contact_sheet_stands_alone(demo):
     page = write(demo.sheet, demo.folder).read_text("utf-8")
     files = re.findall(r'src="([^"]+)"', page)
 
-    assert len(files) == 4 * len(demo.sheet.edits) + 2
+    assert len(files) == 4 * len(demo.sheet.edits) + 1 + 2
     assert all((demo.folder / file).exists() for file in files)
     assert "//" not in re.sub(r"</?\w", "", page)
     assert "identical to the input" in page

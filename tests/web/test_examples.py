@@ -32,13 +32,13 @@ def test_the_page_serialises_an_example_as_to_api_does(page, example, object_inf
 
 def test_what_the_page_serialises_runs(page, example, client):
     name, workflow = example
-    prompt, pictures = for_miniature(page.evaluate(OPEN, workflow), on_object=name in ON_OBJECT)
+    prompt, pictures = for_miniature(page.evaluate(OPEN, workflow), on_object=ON_OBJECT.get(name))
     for picture, png in pictures.items():
         client.upload(png, f"miniature_{picture}")
     for node in prompt.values():
         if node["class_type"] == "LoadImage":
             node["inputs"]["image"] = f"miniature_{node['inputs']['image']}"
-        if node["class_type"] == "KSampler":
+        if "steps" in node["inputs"]:
             node["inputs"]["steps"] = 1
 
     assert client.images(client.run(prompt))
