@@ -2,14 +2,16 @@
 
     python -m finesse.miniature.export --folder runs/64
 
-Run it again after `python -m finesse.benchmarks.miniature`, so that the cards show the newest scores.
+Run it again after the benchmarks `miniature` and `soediff`, so that the cards show the newest scores.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
+from itertools import chain
 from pathlib import Path
 
 from diffusers import __version__ as diffusers_version
@@ -18,7 +20,7 @@ from ..core.files import read_json, read_tensors, write_json, write_text
 from ..training.checkpoint import checkpoints
 from .models import WEIGHTS
 
-RESULTS = WEIGHTS.parents[2] / "docs" / "results" / "miniature.json"
+RESULTS = [WEIGHTS.parents[2] / "docs" / "results" / f"{name}.json" for name in ("miniature", "soediff")]
 PIPELINE = {
     "_class_name": "StableDiffusionPipeline",
     "_diffusers_version": diffusers_version,
@@ -31,6 +33,12 @@ PIPELINE = {
     "unet": ["diffusers", "UNet2DConditionModel"],
     "vae": ["diffusers", "AutoencoderKL"],
 }
+GATHERED = {  # what other scripts than the miniature's made: file -> where their runs lie
+    "so_lora/so_lora.safetensors": "so_lora/so_lora.safetensors",
+    "so_lora/without_csd.safetensors": "without_csd/so_lora.safetensors",
+    "vae_tuned/diffusion_pytorch_model.safetensors": "vae_tuned/vae.safetensors",
+    "vae_tuned/config.json": "weights/vae/config.json",
+}
 # folder -> (title, runs that made it, prefixes of its scores)
 CARDS = {
     "vae": ("VAE of the miniature", ("vae",), ("vae.",)),
@@ -38,24 +46,35 @@ CARDS = {
     "unet": ("Text-to-image UNet of the miniature", ("text_to_image",), ("t2i.",)),
     "unet_inpainting": ("Inpainting UNet of the miniature (9 channels)", ("inpainting",), ("inpaint.",)),
     "judges": ("The miniature's judges: classifier and segmenter", ("classifier", "segmenter"), ("judge.",)),
+    "so_lora": (
+        "SO-LoRA of the miniature, and one trained without distillation",
+        ("so_lora", "without_csd"),
+        ("table1.soediff", "table3."),
+    ),
+    "vae_tuned": ("VAE of the miniature, tuned for small objects", ("vae_tuned",), ("table3.",)),
 }
 
 
 def export(runs: Path, target: Path, scenes: str, machine: str) -> None:
-    """Copy `runs`/weights to `target`, which then is a pipeline folder with cards."""
+    """Copy `runs`/weights and GATHERED to `target`, which then is a pipeline folder with cards."""
     if target.exists():
         shutil.rmtree(target)
     shutil.copytree(runs / "weights", target)
+    for name, source in GATHERED.items():
+        (target / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(runs / source, target / name)
     write_json(target / "model_index.json", PIPELINE)
-    scores = read_json(RESULTS)["metrics"] if RESULTS.exists() else {}
+    stored = [read_json(path)["metrics"] for path in RESULTS if path.exists()]
+    scores = dict(chain.from_iterable(metrics.items() for metrics in stored))
     for folder, (title, names, prefixes) in CARDS.items():
-        lines = [f"# {title}", "", f"Trained from nothing by this project on {scenes}, on a {machine}."]
+        lines = [f"# {title}", "", f"Trained by this project on {scenes}, on a {machine}."]
         lines += ["The emoji in the scenes are Noto Color Emoji (OFL 1.1). Weights: GPL-3.0-or-later.", ""]
-        lines += [_training(run) for name in names for run in sorted(runs.glob(f"{name}*"))]
-        found = [f"| `{key}` | {value:g} |" for key, value in scores.items() if key.startswith(prefixes)]
-        if found:
-            source = "`python -m finesse.benchmarks.miniature`, on test scenes that training never saw"
-            lines += ["", f"Scores ({source}):", "", "| measure | value |", "|---|---|", *found]
+        made = [run for run in sorted(runs.iterdir()) if re.sub(r"\d+$", "", run.name) in names]
+        lines += [_training(run) for run in made]
+        rows = [f"| `{key}` | {value:g} |" for key, value in scores.items() if key.startswith(prefixes)]
+        if rows:
+            source = "benchmarks `miniature` and `soediff`, on test scenes that training never saw"
+            lines += ["", f"Scores ({source}):", "", "| measure | value |", "|---|---|", *rows]
         write_text(target / folder / "README.md", "\n".join(lines) + "\n")
 
 
