@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torchvision.transforms.functional import to_pil_image
 from transformers import CLIPModel, CLIPProcessor
 
@@ -77,30 +78,27 @@ class MiniatureJury(Jury):
 
 
 class ClipJury(Jury):
-    """CLIP-Score (Hessel et al. 2021), 100 * max(0, cosine) of box and prompt; FID on CLIP's features."""
+    """CLIP-Score (Hessel et al. 2021): 100 * max(0, cosine) of box and prompt.
+
+    FID is on the features of Inception if its weights are given, else on CLIP's.
+    """
 
     score = "clip_score"
 
-    def __init__(self, boxes: Boxes, folder: Path) -> None:
+    def __init__(self, boxes: Boxes, folder: Path, inception: Path | None = None) -> None:
         if not (folder / "config.json").is_file():
             raise ValueError(f"clip: {folder} holds no config.json; give the folder of a CLIP model.")
         self.model = CLIPModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
         self.model.to(boxes.pixels.device).eval()
         self.processor = CLIPProcessor.from_pretrained(folder, local_files_only=True)
+        self.inception = None if inception is None else load_inception(inception).to(boxes.pixels.device)
         super().__init__(boxes)
 
     @torch.no_grad()
     def features(self, pixels: Tensor) -> Tensor:
-        found = []
-        for part, boxes in zip(pixels.split(CHUNK), self.boxes.boxes.split(CHUNK), strict=True):
-            cut = [
-                to_pil_image(picture[:, top:bottom, left:right].cpu())
-                for picture, (left, top, right, bottom) in zip(part, boxes.int().tolist(), strict=True)
-            ]
-            inputs = self.processor(images=cut, return_tensors="pt").to(pixels.device)
-            hidden = self.model.vision_model(**inputs).pooler_output
-            found.append(self.model.visual_projection(hidden))
-        return torch.cat(found)
+        if self.inception is None:
+            return self._embeddings(pixels)
+        return torch.cat([self.inception((cut[None] * 255).round().byte())[0] for cut in self._cuts(pixels)])
 
     @torch.no_grad()
     def scores(self, pixels: Tensor, prompt: str) -> Tensor:
@@ -108,4 +106,28 @@ class ClipJury(Jury):
         inputs = self.processor(text=texts, return_tensors="pt", padding=True, truncation=True)
         hidden = self.model.text_model(**inputs.to(pixels.device)).pooler_output
         text = self.model.text_projection(hidden)
-        return 100 * torch.cosine_similarity(self.features(pixels), text).clamp(min=0)
+        return 100 * torch.cosine_similarity(self._embeddings(pixels), text).clamp(min=0)
+
+    def _embeddings(self, pixels: Tensor) -> Tensor:
+        found = []
+        cuts = self._cuts(pixels)
+        for start in range(0, len(cuts), CHUNK):
+            pictures = [to_pil_image(cut.cpu()) for cut in cuts[start : start + CHUNK]]
+            inputs = self.processor(images=pictures, return_tensors="pt").to(pixels.device)
+            found.append(self.model.visual_projection(self.model.vision_model(**inputs).pooler_output))
+        return torch.cat(found)
+
+    def _cuts(self, pixels: Tensor) -> list[Tensor]:
+        """What is in the boxes, (3, height, width) each."""
+        places = self.boxes.boxes.int().tolist()
+        return [row[:, y:y2, x:x2] for row, (x, y, x2, y2) in zip(pixels, places, strict=True)]
+
+
+def load_inception(path: Path) -> FeatureExtractorInceptionV3:
+    """Inception with torch-fidelity's weights; gives (B, 2048) features of uint8 (B, 3, H, W)."""
+    if not path.is_file():
+        raise ValueError(f"inception: {path} is missing; give weights-inception-2015-12-05-6726825d.pth.")
+    torch.load(path, weights_only=True)  # refuses what is more than weights; the library itself would run it
+    return FeatureExtractorInceptionV3(
+        "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(path)
+    )

@@ -48,6 +48,9 @@ class Arguments:
     boxes: int = option(500, "held-out boxes")
     data: str = option("", "a split of curated data, DATA/test; empty is the miniature's test scenes")
     clip: str = option("", "folder of a CLIP model that reads the boxes; empty is the miniature's judge")
+    inception: str = option(
+        "", "beside clip: torch-fidelity's Inception weights; empty takes CLIP's features"
+    )
     seeds: int = option(3, "drawings of each box")
     more_seeds: int = option(3, "the same in Tables 2, 4 and 5")
     others: str = option("", "more SO-LoRA files to measure like Table 3's last row: NAME=FILE, NAME=FILE")
@@ -152,10 +155,15 @@ def call_juries(
             found = samples(cache, "test", 6 * arguments.boxes, side, sides)
         boxes = held_out(found, arguments.boxes, studio)
         if len(boxes) >= 2:
-            clip = arguments.clip and ClipJury(boxes, Path(arguments.clip))
-            yield name, clip or MiniatureJury(boxes, Path(config.base))
+            yield name, call_jury(arguments, config, boxes)
         elif name == "small":
             raise ValueError(f"data: {arguments.data} has {len(boxes)} boxes of 1/8 to 1/6; give more.")
+
+
+def call_jury(arguments: Arguments, config: StudioConfig, boxes: Boxes) -> Jury:
+    if not arguments.clip:
+        return MiniatureJury(boxes, Path(config.base))
+    return ClipJury(boxes, Path(arguments.clip), Path(arguments.inception) if arguments.inception else None)
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from finesse.miniature.small_objects import samples, write_samples
 from finesse.training import lora
 from finesse.training.base_model import Embedded
 from finesse.training.data.samples import read_shard, shards
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torchvision.transforms.functional import to_pil_image
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor, CLIPTokenizer
 
@@ -88,7 +90,10 @@ def test_curated_data_are_sorted_by_size(tmp_path, studio):
     assert len(soediff.held_out(soediff.curated(tmp_path / "train", (1 / 3, 1 / 2)), 5, studio)) == 0
 
 
-def test_clip_score_is_the_cosine_of_box_and_prompt(miniature, boxes, tmp_path):
+@pytest.fixture(scope="module")
+def clip(miniature, tmp_path_factory):
+    """The folder of a small CLIP with random weights."""
+    folder = tmp_path_factory.mktemp("clip")
     tokenizer = CLIPTokenizer.from_pretrained(miniature / "tokenizer")
     sides = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
     words = sides | {"vocab_size": len(tokenizer), "max_position_embeddings": 32}
@@ -99,12 +104,16 @@ def test_clip_score_is_the_cosine_of_box_and_prompt(miniature, boxes, tmp_path):
         vision_config=sides | {"image_size": 32, "patch_size": 8},
         projection_dim=16,
     )
-    CLIPModel(settings).save_pretrained(tmp_path)
+    CLIPModel(settings).save_pretrained(folder)
     pictures = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
-    CLIPProcessor(pictures, tokenizer).save_pretrained(tmp_path)
-    jury = ClipJury(boxes, tmp_path)
+    CLIPProcessor(pictures, tokenizer).save_pretrained(folder)
+    return folder
+
+
+def test_clip_score_is_the_cosine_of_box_and_prompt(clip, boxes):
+    jury = ClipJury(boxes, clip)
     found = jury.scores(boxes.pixels, "label")
-    model, processor = CLIPModel.from_pretrained(tmp_path).eval(), CLIPProcessor.from_pretrained(tmp_path)
+    model, processor = CLIPModel.from_pretrained(clip).eval(), CLIPProcessor.from_pretrained(clip)
     for row, score in enumerate(found.tolist()):
         left, top, right, bottom = boxes.boxes[row].int().tolist()
         cut = to_pil_image(boxes.pixels[row, :, top:bottom, left:right])
@@ -116,7 +125,29 @@ def test_clip_score_is_the_cosine_of_box_and_prompt(miniature, boxes, tmp_path):
     assert verdict["clip_score"] == pytest.approx(found.mean().item())
     assert verdict["fid"] == pytest.approx(0, abs=1e-4)
     with pytest.raises(ValueError, match=r"clip: .* holds no config\.json"):
-        ClipJury(boxes, tmp_path / "none")
+        ClipJury(boxes, clip / "none")
+
+
+def test_fid_is_on_inceptions_features_where_its_weights_are_given(clip, boxes, tmp_path, monkeypatch):
+    path = tmp_path / "inception.pth"
+    with pytest.raises(ValueError, match=r"inception: .* is missing"):
+        ClipJury(boxes, clip, path)
+    torch.save({}, path)
+    with monkeypatch.context() as patched:  # the library makes no network without weights
+        patched.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda self, state: None)
+        network = FeatureExtractorInceptionV3("random", ["2048"], feature_extractor_weights_path=str(path))
+    torch.save(network.state_dict(), path)
+    jury = ClipJury(boxes, clip, path)
+    left, top, right, bottom = boxes.boxes[2].int().tolist()
+    cut = (boxes.pixels[2:3, :, top:bottom, left:right] * 255).round().to(torch.uint8)
+    torch.testing.assert_close(jury.features(boxes.pixels)[2:3], network(cut)[0])
+    assert jury.real.shape == (6, 2048)
+
+
+def test_weights_that_are_more_than_weights_are_not_run(clip, boxes, tmp_path):
+    torch.save({"code": print}, tmp_path / "inception.pth")
+    with pytest.raises(pickle.UnpicklingError, match="print"):
+        ClipJury(boxes, clip, tmp_path / "inception.pth")
 
 
 def test_the_command_writes_every_table(config, monkeypatch, tmp_path):
