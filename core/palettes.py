@@ -12,7 +12,8 @@ import numpy as np
 class Palette:
     """A named list of labels; label i is painted in colour i.
 
-    name: how users choose it. labels: N names. colours: N RGB triples in 0..255, all different.
+    name: how users choose it. labels: N names, all different. colours: N RGB triples in 0..255, all
+    different but for one pair of ADE20K's. At most 256 labels.
     """
 
     name: str
@@ -117,5 +118,64 @@ def _coco_stuff() -> Palette:
 COCO_STUFF = _coco_stuff()
 """The 183 labels of COCO-Stuff (0 unlabeled, 1 to 91 things, 92 to 182 stuff) in the PASCAL VOC colours."""
 
-PALETTES: dict[str, Palette] = {COCO_STUFF.name: COCO_STUFF}
+COCO_STUFF_FGDM = Palette(
+    "coco-stuff-fgdm", COCO_STUFF.labels, (COCO_STUFF.colours[-1], *COCO_STUFF.colours[:-1])
+)
+"""COCO-Stuff as FG-DM's released code paints it (`ldm/data/semantic.py`): label i in the colour of i - 1.
+
+It reads COCO-Stuff's PNG files, which number the labels from person, 0, on; unlabeled takes the last colour.
+"""
+
+# As in ControlNet's annotators (OneFormer's `register_ade20k_panoptic.py`, UniFormer's `ade_palette`).
+_ADE20K = """
+    wall 787878, building b47878, sky 06e6e6, floor 503232, tree 04c803, ceiling 787850, road 8c8c8c,
+    bed cc05ff, windowpane e6e6e6, grass 04fa07, cabinet e005ff, sidewalk ebff07, person 96053d, earth
+    787846, door 08ff33, table ff0652, mountain 8fff8c, plant ccff04, curtain ff3307, chair cc4603, car
+    0066c8, water 3de6fa, painting ff0633, sofa 0b66ff, shelf ff0747, house ff09e0, sea 0907e6, mirror
+    dcdcdc, rug ff095c, field 7009ff, armchair 08ffd6, seat 07ffe0, fence ffb806, desk 0aff47, rock
+    ff290a, wardrobe 07ffff, lamp e0ff08, bathtub 6608ff, railing ff3d06, cushion ffc207, base ff7a08,
+    box 00ff14, column ff0829, signboard ff0599, chest of drawers 0633ff, counter eb0cff, sand a09614,
+    sink 00a3ff, skyscraper 8c8c8c, fireplace fa0a0f, refrigerator 14ff00, grandstand 1fff00, path
+    ff1f00, stairs ffe000, runway 99ff00, case 0000ff, pool table ff4700, pillow 00ebff, screen door
+    00adff, stairway 1f00ff, river 0bc8c8, bridge ff5200, bookcase 00fff5, blind 003dff, coffee table
+    00ff70, toilet 00ff85, flower ff0000, book ffa300, hill ff6600, bench c2ff00, countertop 008fff,
+    stove 33ff00, palm 0052ff, kitchen island 00ff29, computer 00ffad, swivel chair 0a00ff, boat adff00,
+    bar 00ff99, arcade machine ff5c00, hovel ff00ff, bus ff00f5, towel ff0066, light ffad00, truck
+    ff0014, tower ffb8b8, chandelier 001fff, awning 00ff3d, streetlight 0047ff, booth ff00cc, television
+    receiver 00ffc2, airplane 00ff52, dirt track 000aff, apparel 0070ff, pole 3300ff, land 00c2ff,
+    bannister 007aff, escalator 00ffa3, ottoman ff9900, bottle 00ff0a, buffet ff7000, poster 8fff00,
+    stage 5200ff, van a3ff00, ship ffeb00, fountain 08b8aa, conveyer belt 8500ff, canopy 00ff5c, washer
+    b800ff, plaything ff001f, swimming pool 00b8ff, stool 00d6ff, barrel ff0070, basket 5cff00,
+    waterfall 00e0ff, tent 70e0ff, bag 46b8a0, minibike a300ff, cradle 9900ff, oven 47ff00, ball ff00a3,
+    food ffcc00, step ff008f, tank 00ffeb, trade name 85ff00, microwave ff00eb, pot f500ff, animal
+    ff007a, bicycle fff500, lake 0abed4, dishwasher d6ff00, screen 00ccff, blanket 1400ff, sculpture
+    ffff00, hood 0099ff, sconce 0029ff, vase 00ffcc, traffic light 2900ff, tray 29ff00, ashcan ad00ff,
+    fan 00f5ff, pier 4700ff, crt screen 7a00ff, plate 00ffb8, monitor 005cff, bulletin board b8ff00,
+    shower 0085ff, radiator ffd600, glass 19c2c2, clock 66ff00, flag 5c00ff
+"""
+
+
+# As `g_color.py` of CelebAMask-HQ paints what its `g_mask.py` numbers.
+_CELEBAMASK = """
+    background 000000, skin cc0000, nose 4c9900, eye_g cccc00, l_eye 3333ff, r_eye cc00cc, l_brow
+    00ffff, r_brow ffcccc, l_ear 663300, r_ear ff0000, mouth 66cc00, u_lip ffff00, l_lip 000099, hair
+    0000cc, hat ff3399, ear_r 00cccc, neck_l 003300, neck ff9933, cloth 00cc00
+"""
+
+
+def _painted(name: str, table: str) -> Palette:
+    entries = [" ".join(entry.split()).rpartition(" ") for entry in table.split(",")]
+    return Palette(name, tuple(e[0] for e in entries), tuple(tuple(bytes.fromhex(e[2])) for e in entries))
+
+
+ADE20K = _painted("ade20k", _ADE20K)
+"""The 150 labels of ADE20K's scene parsing in the colours that ControlNet's segmentation models read.
+
+Road and skyscraper share one colour, which decodes as road.
+"""
+
+CELEBAMASK = _painted("celebamask", _CELEBAMASK)
+"""The 19 labels of CelebAMask-HQ; eye_g are glasses, ear_r an earring, neck_l a necklace."""
+
+PALETTES: dict[str, Palette] = {p.name: p for p in (COCO_STUFF, COCO_STUFF_FGDM, ADE20K, CELEBAMASK)}
 """All palettes by name."""

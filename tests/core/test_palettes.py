@@ -1,8 +1,10 @@
 """The palettes of segmentation maps."""
 
+import hashlib
+
 import numpy as np
 import pytest
-from finesse.core.palettes import COCO_STUFF, PALETTES, voc_colour
+from finesse.core.palettes import ADE20K, CELEBAMASK, COCO_STUFF, COCO_STUFF_FGDM, PALETTES, voc_colour
 
 # The first colours of the PASCAL VOC development kit, and a few further on.
 VOC = {
@@ -31,6 +33,70 @@ def test_coco_stuff_has_the_official_labels():
     assert {i: COCO_STUFF.labels[i] for i in official} == official
     assert all(COCO_STUFF.index(label) == i for i, label in enumerate(COCO_STUFF.labels))
     assert PALETTES["coco-stuff"] is COCO_STUFF
+
+
+def test_fgdms_code_paints_coco_stuff_one_label_back():
+    assert COCO_STUFF_FGDM.labels == COCO_STUFF.labels
+    painted = {
+        "person": VOC[0],
+        "bicycle": VOC[1],
+        "car": VOC[2],
+        "airplane": VOC[4],
+        "wood": voc_colour(181),
+    }
+    painted["unlabeled"] = voc_colour(182)
+    assert {label: COCO_STUFF_FGDM.colours[COCO_STUFF_FGDM.index(label)] for label in painted} == painted
+
+
+# A handful from each end, and the labels around the ones that are easily lost.
+ADE = {
+    0: ("wall", (120, 120, 120)),
+    1: ("building", (180, 120, 120)),
+    2: ("sky", (6, 230, 230)),
+    7: ("bed", (204, 5, 255)),
+    12: ("person", (150, 5, 61)),
+    20: ("car", (0, 102, 200)),
+    46: ("sand", (160, 150, 20)),
+    84: ("tower", (255, 184, 184)),
+    105: ("conveyer belt", (133, 0, 255)),
+    114: ("tent", (112, 224, 255)),
+    126: ("animal", (255, 0, 122)),
+    127: ("bicycle", (255, 245, 0)),
+    147: ("glass", (25, 194, 194)),
+    149: ("flag", (92, 0, 255)),
+}
+
+
+@pytest.mark.parametrize(("index", "entry"), ADE.items())
+def test_ade20k_is_as_controlnet_reads_it(index, entry):
+    assert (ADE20K.labels[index], ADE20K.colours[index]) == entry
+
+
+def test_ade20k_has_150_labels_of_which_two_share_a_colour():
+    assert len(ADE20K.labels) == len(set(ADE20K.labels)) == 150
+    road, skyscraper = ADE20K.index("road"), ADE20K.index("skyscraper")
+    assert ADE20K.colours[road] == ADE20K.colours[skyscraper] == (140, 140, 140)
+    assert len(set(ADE20K.colours)) == 149
+    assert ADE20K.decode(ADE20K.encode(np.array([skyscraper]))) == [road]
+
+
+def test_ade20k_is_the_whole_table_of_controlnets_annotators():
+    """The digest is that of UniFormer's names with OneFormer's colours, as in ControlNet v1.1."""
+    entries = repr(list(zip(ADE20K.labels, ADE20K.colours, strict=True)))
+    assert hashlib.sha256(entries.encode()).hexdigest().startswith("f8d53c12034fb25e")
+
+
+def test_celebamask_is_the_table_of_its_authors():
+    expected = {"background": (0, 0, 0), "skin": (204, 0, 0), "r_brow": (255, 204, 204), "hair": (0, 0, 204)}
+    expected |= {"neck_l": (0, 51, 0), "neck": (255, 153, 51), "cloth": (0, 204, 0)}
+    assert {label: CELEBAMASK.colours[CELEBAMASK.index(label)] for label in expected} == expected
+    assert CELEBAMASK.labels[:4] == ("background", "skin", "nose", "eye_g")
+    assert len(set(CELEBAMASK.labels)) == len(CELEBAMASK.labels) == len(set(CELEBAMASK.colours)) == 19
+
+
+def test_all_palettes_go_by_their_names():
+    assert {name: palette.name for name, palette in PALETTES.items()} == {name: name for name in PALETTES}
+    assert set(PALETTES) == {"coco-stuff", "coco-stuff-fgdm", "ade20k", "celebamask"}
 
 
 @pytest.mark.parametrize("shape", [(183,), (7, 5), (2, 9, 4), (0, 3)])
