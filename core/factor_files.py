@@ -1,0 +1,193 @@
+"""Factor files: a trained adapter of FG-DM as safetensors, and what its header says of it.
+
+The keys are the authors' (see `factor_adapter`), in fp16. The header says in `finesse.*` which maps it makes,
+for which base model, from which parents and how it was trained. The authors' own checkpoints hold a whole
+Stable Diffusion of 5 GB around the adapter; `convert_checkpoint` takes the adapter out and leaves the rest.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .factor_adapter import FactorAdapter, adapter_from_tensors
+from .files import read_tensors, write_tensors
+
+PREFIX = "model.diffusion_model.adapter."
+PARENTS_PREFIX = "model.diffusion_model.adapters."
+SEGMENTATION = "segmentation"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FactorInfo:
+    """What a factor's header tells. Raises ValueError for a field that is empty or of another type.
+
+    condition: what the maps are: segmentation, depth, normal, sketch, pose or a name of one's own.
+    palette: the colours' name; a segmentation factor needs one. base: the base model in words, such as SD1.x.
+    parents: conditions whose latents it reads, in order; none for a first factor, which reads its own.
+    trained: how it was trained, anything that JSON can hold.
+    """
+
+    condition: str
+    palette: str = ""
+    base: str
+    parents: tuple[str, ...] = ()
+    trained: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("condition", "base"):
+            if not isinstance(getattr(self, name), str) or not getattr(self, name).strip():
+                raise ValueError(f"{name} of a factor is {getattr(self, name)!r}: give it a name")
+        if not isinstance(self.palette, str) or (self.condition == SEGMENTATION and not self.palette):
+            raise ValueError(
+                f"palette of the {self.condition} factor is {self.palette!r}: give the palette's name"
+            )
+        object.__setattr__(self, "parents", self._checked_parents())
+        object.__setattr__(self, "trained", self._checked_training())
+
+    def _checked_parents(self) -> tuple[str, ...]:
+        names = self.parents
+        whole = isinstance(names, list | tuple) and all(isinstance(name, str) and name for name in names)
+        if not whole or len({*names, self.condition}) != len(names) + 1:
+            raise ValueError(
+                f"parents of the {self.condition} factor are {names!r}: give a list of other conditions,"
+                " each once"
+            )
+        return tuple(names)
+
+    def _checked_training(self) -> dict[str, Any]:
+        try:
+            value = json.loads(json.dumps(self.trained, allow_nan=False))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"trained: {self.trained!r} does not fit into JSON ({error})") from error
+        if not isinstance(value, dict):
+            raise ValueError(f"trained: {self.trained!r} is no dictionary: give names and values")
+        return value
+
+    def header(self) -> dict[str, str]:
+        """As metadata of a safetensors file."""
+        return {
+            "modelspec.title": f"FG-DM factor, {self.condition}",
+            "finesse.condition": self.condition,
+            "finesse.palette": self.palette,
+            "finesse.base": self.base,
+            "finesse.parents": json.dumps(self.parents),
+            "finesse.trained": json.dumps(self.trained),
+        }
+
+    @classmethod
+    def from_header(cls, metadata: Mapping[str, str]) -> FactorInfo:
+        """From metadata of a file. Raises ValueError when a key is missing or its value does not fit."""
+        values: dict[str, Any] = {}
+        for name in ("condition", "palette", "base", "parents", "trained"):
+            key = f"finesse.{name}"
+            if key not in metadata:
+                raise ValueError(f"its header lacks {key}: write the file anew with `write_factor`")
+            values[name] = metadata[key]
+        for name in ("parents", "trained"):
+            try:
+                values[name] = json.loads(values[name])
+            except ValueError as error:
+                raise ValueError(
+                    f"finesse.{name} in its header is {values[name]!r}, which is not JSON"
+                ) from error
+        return cls(**values)
+
+
+def write_factor(path: str | Path, adapter: FactorAdapter, info: FactorInfo) -> None:
+    """Write an adapter on any device as an fp16 factor file, atomically.
+
+    Raises ValueError with the first weight that fp16 cannot hold, such as the NaN of a training gone wrong.
+    """
+    tensors = {key: tensor.detach().half() for key, tensor in adapter.state_dict().items()}
+    for key, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise ValueError(
+                f"{key} has values that fp16 cannot hold: {path} is not written; look at the losses"
+            )
+    write_tensors(path, tensors, info.header())
+
+
+def read_factor(path: str | Path, *, operations: Any = nn) -> tuple[FactorAdapter, FactorInfo]:
+    """The adapter in a factor file, on the CPU and in the dtype as stored, and what its header says of it.
+
+    operations: see `FactorAdapter`. Raises ValueError, naming the file, when it is missing, damaged or holds
+    something else.
+    """
+    tensors, metadata = read_tensors(path)
+    try:
+        return adapter_from_tensors(tensors, operations=operations), FactorInfo.from_header(metadata)
+    except ValueError as error:
+        raise ValueError(f"{Path(path).name} is no factor file: {error}") from error
+
+
+def convert_checkpoint(path: str | Path) -> FactorAdapter:
+    """The adapter in a checkpoint of the authors' code (.pth, .ckpt), on the CPU, in the dtype as stored.
+
+    The file is mapped, not read: memory grows by the adapter alone. What it holds besides tensors and plain
+    values is refused, so that nothing in it is run. It does not say what `FactorInfo` asks for. Raises
+    ValueError, naming the file, when there is no adapter to be had.
+    """
+    path = Path(path)
+    state = _state_dict(path)
+    if any(key.startswith(PARENTS_PREFIX) for key in state):
+        raise ValueError(
+            f"{path.name} has several adapters ({PARENTS_PREFIX}…) that work only together: give a checkpoint"
+            f" with one ({PREFIX}…)"
+        )
+    tensors = {key[len(PREFIX) :]: state[key].clone() for key in state if key.startswith(PREFIX)}
+    if not tensors:
+        raise ValueError(f"{path.name} has no adapter: no key starts with {PREFIX}, only {_prefixes(state)}")
+    try:
+        return adapter_from_tensors(tensors)
+    except ValueError as error:
+        raise ValueError(f"the adapter in {path.name} does not fit: {error}") from error
+
+
+def _state_dict(path: Path) -> dict[str, Tensor]:
+    """The tensors under `state_dict`, or at the top, still on the disk."""
+    if not path.is_file():
+        raise ValueError(f"{path.name} is missing in {path.parent}: put it there or choose another file")
+    if not zipfile.is_zipfile(path):
+        with path.open("rb") as file:
+            is_zip = file.read(4) == b"PK\3\4"
+        if is_zip:
+            reason = f"is cut short ({path.stat().st_size} bytes): copy or download it again"
+        else:
+            reason = (
+                "is no checkpoint as torch writes it since 1.6: give one, or save yours with a newer torch"
+            )
+        raise ValueError(f"{path} {reason}")
+    try:
+        with torch.serialization.safe_globals([_LIGHTNING]):
+            checkpoint = torch.load(path, weights_only=True, mmap=True, map_location="cpu")
+    except pickle.UnpicklingError as error:
+        name = re.search(r"GLOBAL (\S+)", str(error))
+        raise ValueError(
+            f"{path} is refused: it holds {name[1] if name else 'something'}, which is neither a tensor nor a"
+            " plain value and could run code; get a file that holds the weights alone"
+        ) from error
+    except (RuntimeError, EOFError) as error:
+        raise ValueError(f"{path} is no whole checkpoint: copy or download it again ({error})") from error
+    state = checkpoint.get("state_dict", checkpoint) if isinstance(checkpoint, dict) else None
+    if not isinstance(state, dict):
+        raise ValueError(f"{path} holds no state dict: give a checkpoint of a model's weights by name")
+    return {key: value for key, value in state.items() if isinstance(key, str) and isinstance(value, Tensor)}
+
+
+def _prefixes(keys: Iterable[str], most: int = 8) -> str:
+    found = sorted({".".join(key.split(".")[:2]) for key in keys}) or ["no tensor at all"]
+    return ", ".join(found[:most]) + (", …" if len(found) > most else "")
+
+
+# Checkpoints of old Lightning versions name this class among their callbacks; it stands in for theirs.
+_LIGHTNING = type("ModelCheckpoint", (), {"__module__": "pytorch_lightning.callbacks.model_checkpoint"})
