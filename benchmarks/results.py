@@ -62,8 +62,9 @@ def table(name: str, group: str = "") -> str:
             *(f"| `{key}` | {value:g} |" for key, value in metrics.items()),
         ]
     )
-    source = f"`{results['command']}` on a {results['machine']}, {results['date']}"
-    return "\n".join([*lines, "", f"Measured by {source}."])
+    # the command of many tables is told once, in their file
+    told = f"[its command](docs/results/{name}.json)" if group else f"`{results['command']}`"
+    return "\n".join([*lines, "", f"Measured by {told} on a {results['machine']}, {results['date']}."])
 
 
 def _grid(group: str, metrics: Mapping[str, float]) -> list[str]:
