@@ -239,8 +239,8 @@ def test_report_reads_the_model(inpaint):
     assert "noise_mask is off" not in inpaint(image, model=PlainUNet())[4]
 
 
-def test_the_pack_registers_both_nodes(small_object):
+def test_the_pack_registers_its_nodes(small_object):
     from finesse.nodes import FinesseExtension
 
     ids = [node.define_schema().node_id for node in asyncio.run(FinesseExtension().get_node_list())]
-    assert ids == ["FinesseInpaintSmallBox", "FinesseCompositeBox"]
+    assert ids == ["FinesseInpaintSmallBox", "FinesseCompositeBox", "FinesseLoadSOLoRA", "FinesseBoxNoise"]
