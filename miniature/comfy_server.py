@@ -147,7 +147,8 @@ class ComfyServer:
         for name, source in MODELS.items():
             target = self.folder / "models" / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
+            if not target.exists():  # in a folder that is kept it may be the user's own
+                shutil.copyfile(source, target)
         link(custom_nodes / "ComfyUI-Finesse", PACK)
         (custom_nodes / "finesse_miniature.py").write_text(BRIDGE)
         (settings / "comfy.settings.json").write_text(json.dumps({"Comfy.TutorialCompleted": True}))
