@@ -23,13 +23,16 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "results"
 
 
-def write_results(name: str, metrics: Mapping[str, float]) -> Path:
-    """Store what a command measured, with the command, commit, kind of machine and day. Returns the path."""
-    path = FOLDER / f"{name}.json"
+def write_results(command: str, metrics: Mapping[str, float], name: str = "") -> Path:
+    """Store what a command measured, with the command, commit, kind of machine and day. Returns the path.
+
+    command: the benchmark's module; the file has its name, or `name`.
+    """
+    path = FOLDER / f"{name or command}.json"
     write_json(
         path,
         {
-            "command": shlex.join(["python", "-m", f"finesse.benchmarks.{name}", *sys.argv[1:]]),
+            "command": shlex.join(["python", "-m", f"finesse.benchmarks.{command}", *sys.argv[1:]]),
             "commit": git_commit(),
             "machine": machine(),
             "date": datetime.now(timezone.utc).date().isoformat(),

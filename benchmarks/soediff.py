@@ -53,7 +53,9 @@ class Arguments:
     )
     seeds: int = option(3, "drawings of each box")
     more_seeds: int = option(3, "the same in Tables 2, 4 and 5")
+    tables: str = option("1, 2, 3", "which of the Tables 1 to 3 to measure, or empty for none")
     others: str = option("", "more SO-LoRA files to measure like Table 3's last row: NAME=FILE, NAME=FILE")
+    name: str = option("soediff", "name of the results file")
 
 
 def held_out(found: Iterable[Sample], count: int, studio: Studio) -> Boxes:
@@ -182,26 +184,28 @@ def main() -> None:
         sys.stdout.write(f"{name}: " + ", ".join(f"{k} {v:.3f}" for k, v in found.items()) + "\n")
         return made
 
-    for prompt in PROMPTS:
+    tables = words(arguments.tables)
+    for prompt in PROMPTS if "1" in tables else ():
         real = small.verdict(small.boxes.pixels, prompt)
         metrics[f"table1.real.{prompt}.{small.score}"] = real[small.score]
         for name, method in {**studio.peers, "soediff": studio.ablation["all"]}.items():
             made = add(f"table1.{name}.{prompt}", small, method, prompt)
             sheet.append(close_ups(made, small.boxes))
-    for size, jury in list(juries.items())[1:]:
+    for size, jury in list(juries.items())[1:] if "2" in tables else ():
         for name, row in OURS.items():
             add(f"table2.{size}.{row}", jury, studio.ablation[name], "label")
-    for name, method in studio.ablation.items():
-        if name in OURS:
+    for name, method in studio.ablation.items() if "3" in tables else ():
+        if name in OURS and "1" in tables:
             metrics |= renamed(metrics, f"table1.{OURS[name]}.color_label", f"table3.{name}")
         else:
             add(f"table3.{name}", small, method, "color_label")
     for name, path in (other.split("=") for other in words(arguments.others)):
         add(name, small, partial(studio.inpaint, studio.adapted(path), studio.tuned), "color_label")
     metrics["cost.sampling_ratio"] = sampling_ratio(studio, small.boxes)
-    with replacing(FOLDER / "soediff.png") as path:
-        sampling.grid(torch.cat(sheet).cpu(), SHOWN, 4).save(path, format="PNG")
-    sys.stdout.write(f"{write_results('soediff', metrics)}\n")
+    if len(sheet) > 1:
+        with replacing(FOLDER / f"{arguments.name}.png") as path:
+            sampling.grid(torch.cat(sheet).cpu(), SHOWN, 4).save(path, format="PNG")
+    sys.stdout.write(f"{write_results('soediff', metrics, arguments.name)}\n")
 
 
 def renamed(metrics: dict[str, float], row: str, other: str) -> dict[str, float]:

@@ -174,3 +174,11 @@ def test_the_command_writes_every_table(config, monkeypatch, tmp_path):
     assert {*names, "cost.sampling_ratio"} <= set(found)
     assert found["table3.all.fid"] == found["table1.soediff.color_label.fid"]
     assert (tmp_path / "soediff.png").is_file()
+    only = ["--tables", "", "--name", "mine", "--others", f"mine.best={config.so_lora}"]
+    monkeypatch.setattr("sys.argv", ["soediff", *flags[:-2], *only])
+    soediff.main()
+    found = json.loads((tmp_path / "mine.json").read_text())
+    assert set(found["metrics"]) >= {"mine.best.accuracy", "mine.best.fid", "cost.sampling_ratio"}
+    assert not any(name.startswith("table") for name in found["metrics"])
+    assert "finesse.benchmarks.soediff --base" in found["command"]
+    assert not (tmp_path / "mine.png").exists()
