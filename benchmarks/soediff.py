@@ -109,7 +109,7 @@ def draw(studio: Studio, method: Method, boxes: Boxes, prompt: str, seed: int) -
 def measure(
     studio: Studio, jury: Jury, method: Method, prompt: str, seeds: int
 ) -> tuple[dict[str, float], Tensor]:
-    """accuracy and fid, mean and spread over the seeds; and the first seed's pictures."""
+    """The verdicts' mean and, of several seeds, their spread; and the first seed's pictures."""
     found, shown = [], None
     for seed in range(seeds):
         made = draw(studio, method, jury.boxes, prompt, seed)
@@ -117,7 +117,8 @@ def measure(
         shown = made if shown is None else shown
     values = {name: torch.tensor([verdict[name] for verdict in found]) for name in found[0]}
     metrics = {name: value.mean().item() for name, value in values.items()}
-    metrics |= {f"{name}.std": value.std(correction=0).item() for name, value in values.items()}
+    if seeds > 1:
+        metrics |= {f"{name}.std": value.std(correction=0).item() for name, value in values.items()}
     return metrics, shown
 
 

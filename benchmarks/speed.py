@@ -54,8 +54,10 @@ class Arguments:
 
 
 class PeerTask(SmallObjectTask):
-    """The same losses with a second UNet as the teacher, from pictures and texts. A batch has `pixels` and
-    `near_pixels`, uint8 (B, 3, S, S), `box` and `near_box` (B, 4) in pixels, and `texts`."""
+    """The same losses with a second UNet as the teacher, from pictures and texts.
+
+    A batch has `pixels`, `near_pixels`, uint8 (B, 3, S, S), `box`, `near_box` (B, 4) in pixels, and `texts`.
+    """
 
     def __init__(
         self, base: BaseModel, student: UNet2DConditionModel, *settings: Any, **options: Any
