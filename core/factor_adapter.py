@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
 from typing import Any, ClassVar
 
 import torch
@@ -160,6 +161,70 @@ class PlainBlock(nn.Module):
         """(B, width_in, h, w) -> (B, width, h, w), or half of h and w, rounded up."""
         x = self.in_conv(halve(x) if self.halves else x)
         return x + self.block2(F.relu(self.block1(x)))
+
+
+class Factor(nn.Module):
+    """A factor: the adapter of a first one, which reads its own noisy latent, or one adapter for each parent.
+
+    The features of several parents are summed (FG-DM, "Architecture"; the sum is our reading).
+    """
+
+    def __init__(self, adapters: Sequence[FactorAdapter]) -> None:
+        super().__init__()
+        self.adapters = nn.ModuleList(adapters)
+        first, *others = map(_likeness, adapters)
+        for other in others:
+            if other != first:
+                raise ValueError(
+                    f"adapters: got {other} beside {first}; those of one factor are of one kind and for one"
+                    " base model"
+                )
+
+    @property
+    def kind(self) -> str:
+        return self.adapters[0].kind
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        return self.adapters[0].widths
+
+    @property
+    def time_width(self) -> int | None:
+        """E of the time embedding that the timestep kind reads; None for the plain kind."""
+        return getattr(self.adapters[0], "time_width", None)
+
+    def forward(self, latents: Sequence[Tensor], time_embedding: Tensor | None = None) -> list[Tensor]:
+        """One feature a level for as many latents (B, C, h, w) as there are adapters; see `FactorAdapter`."""
+        features = [
+            adapter(latent, time_embedding) for adapter, latent in zip(self.adapters, latents, strict=True)
+        ]
+        return [reduce(torch.add, level) for level in zip(*features, strict=True)]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The state dict under the authors' names: an only adapter's as they are, else behind adapters.K."""
+        return dict((self if len(self.adapters) > 1 else self.adapters[0]).state_dict())
+
+
+def _likeness(adapter: FactorAdapter) -> str:
+    """What the adapters of one factor have in common, in words."""
+    reads = f" and a time embedding of {adapter.time_width}" if isinstance(adapter, TimestepAdapter) else ""
+    return f"a {adapter.kind} adapter with levels of {', '.join(map(str, adapter.widths))} channels{reads}"
+
+
+def factor_from_tensors(tensors: Mapping[str, Tensor], *, operations: Any = nn) -> Factor:
+    """The factor that `Factor.tensors` are of. Weights and errors as of `adapter_from_tensors`.
+
+    Raises ValueError also when the adapters are not numbered from 0 without a gap.
+    """
+    groups: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        match = re.fullmatch(r"adapters\.(\d+)\.(.+)", key)
+        place, name = (int(match[1]), match[2]) if match else (0, key)
+        groups.setdefault(place, {})[name] = tensor
+    if sorted(groups) != list(range(len(groups))):
+        raise ValueError(f"adapters {sorted(groups)} are in it; they must be numbered from 0, without a gap")
+    count = max(1, len(groups))
+    return Factor([adapter_from_tensors(groups.get(i, {}), operations=operations) for i in range(count)])
 
 
 def halve(x: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """Factor files: a trained adapter of FG-DM as safetensors, and what its header says of it.
 
-The keys are the authors' (see `factor_adapter`), in fp16. The header says in `finesse.*` which maps it makes,
-for which base model, from which parents and how it was trained. The authors' own checkpoints hold a whole
+The keys are the authors' (see `factor_adapter`), in fp16; those of a factor with several parents lie behind
+`adapters.K.`, K counting the parents. The header says in `finesse.*` which maps it makes, for which base
+model, from which parents and how it was trained. The authors' own checkpoints hold a whole
 Stable Diffusion of 5 GB around the adapter; `convert_checkpoint` takes the adapter out and leaves the rest.
 """
 
@@ -19,11 +20,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .factor_adapter import FactorAdapter, adapter_from_tensors
+from .factor_adapter import Factor, factor_from_tensors
 from .files import read_tensors, write_tensors
 
-PREFIX = "model.diffusion_model.adapter."
-PARENTS_PREFIX = "model.diffusion_model.adapters."
+UNET = "model.diffusion_model."  # before adapter. or, where a factor has several parents, adapters.K.
 SEGMENTATION = "segmentation"
 
 
@@ -103,12 +103,14 @@ class FactorInfo:
         return cls(**values)
 
 
-def write_factor(path: str | Path, adapter: FactorAdapter, info: FactorInfo) -> None:
-    """Write an adapter on any device as an fp16 factor file, atomically.
+def write_factor(path: str | Path, factor: Factor, info: FactorInfo) -> None:
+    """Write a factor on any device as an fp16 file, atomically.
 
-    Raises ValueError with the first weight that fp16 cannot hold, such as the NaN of a training gone wrong.
+    Raises ValueError when it has not one adapter for each parent, and with the first weight that fp16 cannot
+    hold, such as the NaN of a training gone wrong.
     """
-    tensors = {key: tensor.detach().half() for key, tensor in adapter.state_dict().items()}
+    _check_parents(factor, info)
+    tensors = {key: tensor.detach().half() for key, tensor in factor.tensors().items()}
     for key, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise ValueError(
@@ -117,40 +119,50 @@ def write_factor(path: str | Path, adapter: FactorAdapter, info: FactorInfo) -> 
     write_tensors(path, tensors, info.header())
 
 
-def read_factor(path: str | Path, *, operations: Any = nn) -> tuple[FactorAdapter, FactorInfo]:
-    """The adapter in a factor file, on the CPU and in the dtype as stored, and what its header says of it.
+def read_factor(path: str | Path, *, operations: Any = nn) -> tuple[Factor, FactorInfo]:
+    """The factor in a file, on the CPU and in the dtype as stored, and what its header says of it.
 
     operations: see `FactorAdapter`. Raises ValueError, naming the file, when it is missing, damaged or holds
     something else.
     """
     tensors, metadata = read_tensors(path)
     try:
-        return adapter_from_tensors(tensors, operations=operations), FactorInfo.from_header(metadata)
+        factor, info = factor_from_tensors(tensors, operations=operations), FactorInfo.from_header(metadata)
+        _check_parents(factor, info)
     except ValueError as error:
         raise ValueError(f"{Path(path).name} is no factor file: {error}") from error
+    return factor, info
 
 
-def convert_checkpoint(path: str | Path) -> FactorAdapter:
-    """The adapter in a checkpoint of the authors' code (.pth, .ckpt), on the CPU, in the dtype as stored.
+def convert_checkpoint(path: str | Path, *, operations: Any = nn) -> Factor:
+    """The factor in a checkpoint of the authors' code (.pth, .ckpt), on the CPU, in the dtype as stored.
 
-    The file is mapped, not read: memory grows by the adapter alone. What it holds besides tensors and plain
-    values is refused, so that nothing in it is run. It does not say what `FactorInfo` asks for. Raises
-    ValueError, naming the file, when there is no adapter to be had.
+    The file is mapped, not read: memory grows by the adapters alone. What it holds besides tensors and plain
+    values is refused, so that nothing in it is run. It does not say what `FactorInfo` asks for.
+    operations: see `FactorAdapter`. Raises ValueError, naming the file, when there is no adapter to be had.
     """
     path = Path(path)
     state = _state_dict(path)
-    if any(key.startswith(PARENTS_PREFIX) for key in state):
-        raise ValueError(
-            f"{path.name} has several adapters ({PARENTS_PREFIX}…) that work only together: give a checkpoint"
-            f" with one ({PREFIX}…)"
-        )
-    tensors = {key[len(PREFIX) :]: state[key].clone() for key in state if key.startswith(PREFIX)}
+    one, several = f"{UNET}adapter.", f"{UNET}adapters."
+    tensors = {
+        key.removeprefix(one).removeprefix(UNET): tensor.clone()
+        for key, tensor in state.items()
+        if key.startswith((one, several))
+    }
     if not tensors:
-        raise ValueError(f"{path.name} has no adapter: no key starts with {PREFIX}, only {_prefixes(state)}")
+        raise ValueError(f"{path.name} has no adapter: no key starts with {one}, only {_prefixes(state)}")
     try:
-        return adapter_from_tensors(tensors)
+        return factor_from_tensors(tensors, operations=operations)
     except ValueError as error:
         raise ValueError(f"the adapter in {path.name} does not fit: {error}") from error
+
+
+def _check_parents(factor: Factor, info: FactorInfo) -> None:
+    if len(factor.adapters) != max(1, len(info.parents)):
+        raise ValueError(
+            f"its parents are {list(info.parents)}, its adapters {len(factor.adapters)}: a factor has one for"
+            " each parent, or a single one when it has none"
+        )
 
 
 def _state_dict(path: Path) -> dict[str, Tensor]:
