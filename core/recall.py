@@ -90,7 +90,7 @@ def _shows(area: float, minimal_area: float) -> bool:
 
 def _areas(labels: Tensor, groups: Sequence[Sequence[int]]) -> list[list[float]]:
     """For each map of labels (N, H, W) and each group of labels the fraction of the map that it covers."""
-    labels = labels.flatten(1).to(torch.int64)  # NHW -> N, HW
+    labels = labels.flatten(1).to(torch.int64).contiguous()  # NHW -> N, HW
     maps, pixels = labels.shape
     known = sorted({label for group in groups for label in group})
     values = torch.tensor(known, dtype=torch.int64, device=labels.device)
