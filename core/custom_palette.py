@@ -18,7 +18,8 @@ def custom_palette(value: str | Mapping[str, Any], name: str = "custom") -> Pale
 
     value: the JSON as text, or what it holds: each label's colour as "#rrggbb" or [r, g, b] in 0..255.
     Raises ValueError that names the faulty entry: no object, no label or more than 256, a label that is empty
-    or that a comma-separated list cannot hold, a colour of another form, a label or a colour given twice.
+    or that a list with commas or semicolons cannot hold, a colour of another form, a label or a colour given
+    twice.
     """
     given = _parsed(value)
     if not isinstance(given, Mapping) or not all(isinstance(label, str) for label in given):
@@ -27,8 +28,10 @@ def custom_palette(value: str | Mapping[str, Any], name: str = "custom") -> Pale
         raise ValueError(f"palette: got {len(given)} labels; give 1 to {LIMIT}, such as {EXAMPLE}")
     painted: dict[tuple[int, int, int], str] = {}
     for label, colour in given.items():
-        if not label.strip() or "," in label or len(label.splitlines()) > 1:
-            raise ValueError(f"palette: {label!r} is no label; give a name without commas and line breaks")
+        if not label.strip() or re.search("[,;]", label) or len(label.splitlines()) > 1:
+            raise ValueError(
+                f"palette: {label!r} is no label; give a name without commas, semicolons and line breaks"
+            )
         rgb = _rgb(colour, label)
         if rgb in painted:
             raise ValueError(
@@ -45,7 +48,7 @@ def _parsed(value: Any) -> Any:
         return value
     try:
         return json.loads(value, object_pairs_hook=_object)
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"palette: {_short(value)} is not JSON ({error}); write {EXAMPLE}") from error
 
 

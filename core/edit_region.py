@@ -113,21 +113,21 @@ def plan_edit(
     Raises ValueError for a box outside the image, without a masked pixel, or on no latent cell.
     """
     width, height = size
-    notes, inner, final = [], [], []
+    notes, inner, painted, final = [], [], [], []
     for box, name in zip(boxes, names, strict=True):
         clipped = box.clip(width, height, name)
         if clipped != box:
             notes.append(f"{name} reaches past the image and was clipped to {clipped}.")
         inner.append(clipped)
-        shown = clipped if mask is None else _masked_part(mask, clipped, name)
-        grown = shown.grow(grow).clip(width, height)
+        painted.append(clipped if mask is None else _masked_part(mask, clipped, name))
+        grown = painted[-1].grow(grow).clip(width, height)
         final.append(grown.snap(cell) if snap else grown)
     window = union(final).window(width, height, context, cell)
     if context and max(window.width, window.height) > max(context, cell) + cell - 1:
         notes.append(f"context {context} px is too small for the boxes: the window is {window}.")
 
     visible = window.clip(width, height)
-    masks = [_box_mask(box, mask, visible, window, cell if snap else 1, grow) for box in inner]
+    masks = [_box_mask(box, mask, visible, window, cell if snap else 1, grow) for box in painted]
     for box_mask, box, name in zip(masks, final, names, strict=True):
         if not bool(to_cells(box_mask, cell).round().any()):
             raise ValueError(

@@ -14,7 +14,7 @@ may be from the colour. With `source` the selection is made in another map.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,18 +44,30 @@ def apply_edits(
     dtype; with a palette it holds that palette's colours only. Raises ValueError that names the edit, its
     op and field, the value and what to do.
     """
+    *_, result = edit_steps(image, edits, palette, sources)
+    return result
+
+
+def edit_steps(
+    image: np.ndarray,
+    edits: str | Sequence[dict[str, Any]],
+    palette: Palette | None = None,
+    sources: Sequence[Source] = (),
+) -> Iterator[np.ndarray]:
+    """The map before the first edit, in the palette's colours, and after each; all as in `apply_edits`."""
     canvas = Canvas(image, palette)
     others = [
         Canvas(*(source if isinstance(source, tuple) else (source, palette)), canvas.dtype, f"sources[{i}]")
         for i, source in enumerate(sources)
     ]
+    yield canvas.image
     for number, values in enumerate(parse_edits(edits)):
         operation = OPERATIONS[values["op"]]
         try:
             operation.run(Edit(values, operation.fields, canvas, others))
         except ValueError as error:
             raise ValueError(f"edits[{number}] ({values['op']}): {error}") from error
-    return canvas.image
+        yield canvas.image
 
 
 def parse_edits(edits: str | Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

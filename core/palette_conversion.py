@@ -6,6 +6,7 @@ label has the other's label that fits best, judged by COCO-Stuff's own descripti
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,22 +63,34 @@ def convert(painted: np.ndarray, source: Palette, target: Palette) -> Conversion
         raise ValueError(
             f"map: got {painted.dtype} of shape {painted.shape}; give one painted map, uint8 RGB (H, W, 3)"
         )
-    labels, to = source.decode(painted), counterparts(source, target)
-    counts = np.bincount(labels.ravel(), minlength=len(source.labels))
-    shown = [source.labels[i] for i in np.flatnonzero(counts)]
-    areas = {label: float(counts[source.index(label)] / labels.size) for label in shown}
+    return relabel(source.decode(painted), source.labels, counterparts(source, target), target)
+
+
+def relabel(
+    labels: np.ndarray, names: Sequence[str], to: Mapping[str, str | None], target: Palette
+) -> Conversion:
+    """Paint a map of labels in the palette `target`, as `convert` does.
+
+    labels: integers (H, W). names: what they are called, by index. to: for every name the label of `target`
+    that stands for it, or None. Raises ValueError where no label of the map has a counterpart and the target
+    has no label for nothing.
+    """
+    counts = np.bincount(labels.ravel(), minlength=len(names))
+    areas: dict[str, float] = {}
+    for index in np.flatnonzero(counts):
+        areas[names[index]] = areas.get(names[index], 0.0) + float(counts[index] / labels.size)
 
     nothing = _nothing(target)
-    names = [to[label] or nothing for label in source.labels]
-    new = np.array([target.index(name) if name else -1 for name in names])[labels]
+    painted = [to[name] or nothing for name in names]
+    new = np.array([target.index(name) if name else -1 for name in painted])[labels]
     if (new < 0).all():
         raise ValueError(
-            f"map: none of its labels ({', '.join(shown)}) has a counterpart in the palette {target.name};"
+            f"map: none of its labels ({', '.join(areas)}) has a counterpart in the palette {target.name};"
             " choose the palette that it is painted in, or give labels the same names"
         )
     new = fill_holes_by_nearest(new, new < 0)
     filler = f"became {nothing}" if nothing else "filled with the nearest label"
-    return Conversion(target.encode(new), {label: to[label] for label in shown}, areas, filler)
+    return Conversion(target.encode(new), {name: to[name] for name in areas}, areas, filler)
 
 
 def counterparts(source: Palette, target: Palette) -> dict[str, str | None]:

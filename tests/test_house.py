@@ -21,7 +21,7 @@ ROOMS = {
 }
 COMFYUI = {"comfy", "comfy_api", "comfy_execution", "comfy_extras", "folder_paths", "node_helpers", "server"}
 HEAVY = {"diffusers", "peft", "accelerate", "transformers", "tokenizers"}
-FORBIDDEN = {"nodes": HEAVY, "training": COMFYUI}
+FORBIDDEN = {"nodes": HEAVY - {"transformers"}, "training": COMFYUI}  # ComfyUI itself needs transformers
 MOST_LINES = 350
 MOST_BYTES = 16 * 2**20
 

@@ -76,6 +76,15 @@ def test_one_pixel_image():
     assert edit.region.alpha.sum() == 64
 
 
+def test_a_small_mask_in_a_box_larger_than_the_window_is_no_error():
+    painted = Box(300, 200, 20, 20)
+    everything = Box(0, 0, 600, 400)
+    edit = plan([everything], draw(painted, 600, 400), (600, 400), context=128, snap=True, grow=8)
+    alone = plan([painted], None, (600, 400), context=128, snap=True, grow=8)
+    assert edit.region.window == alone.region.window
+    assert torch.equal(edit.region.alpha, alone.region.alpha)
+
+
 def test_box_at_the_edge_of_an_odd_image_masks_the_padding_too():
     edit = plan([Box(40, 0, 10, 50)], None, (50, 50), context=0)
     assert edit.region.window == Box(0, 0, 56, 56)

@@ -108,10 +108,11 @@ def test_a_map_decodes_to_what_was_encoded(shape):
     assert np.array_equal(COCO_STUFF.decode(painted), labels)
 
 
-def test_decoding_takes_the_nearest_colour():
+@pytest.mark.parametrize("palette", PALETTES.values(), ids=PALETTES)
+def test_decoding_takes_the_nearest_colour(palette):
     noise = np.random.default_rng(1).integers(0, 256, (40, 50, 3), dtype=np.uint8)
-    distance = ((noise[..., None, :].astype(int) - COCO_STUFF.table.astype(int)) ** 2).sum(-1)
-    assert np.array_equal(COCO_STUFF.decode(noise), distance.argmin(-1))
+    distance = ((noise[..., None, :].astype(int) - palette.table.astype(int)) ** 2).sum(-1)
+    assert np.array_equal(palette.decode(noise), distance.argmin(-1))
 
 
 def test_bad_input_is_explained():
