@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from ..core.palettes import COCO_STUFF
+from ..training.data.skeletons import Skeleton, draw_skeletons
 from .layout import FAR
-from .skeletons import draw_skeletons
 from .sprites import LUMA
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def sketch(scene: Scene) -> np.ndarray:
 
 def pose(scene: Scene) -> np.ndarray:
     """Skeletons of all people, uint8 (H, W, 3) on black."""
-    people = [(o.keypoints, float(o.frame[3])) for o in scene.objects if o.keypoints]
+    people = [Skeleton(o.keypoints, max(0.5, o.frame[3] / 40)) for o in scene.objects if o.keypoints]
     return draw_skeletons(people, len(scene.labels))
 
 

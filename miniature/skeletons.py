@@ -1,4 +1,4 @@
-"""People's skeletons in OpenPose's way: 18 keypoints for each pose of the atlas, fitted by hand.
+"""People's skeletons in OpenPose's way: its 18 keypoints for each pose of the atlas, fitted by hand.
 
 Keypoints are nose, neck, right shoulder, elbow, wrist, left shoulder, elbow, wrist, right hip, knee, ankle,
 left hip, knee, ankle, right eye, left eye, right ear, left ear; None where the sprite hides them.
@@ -6,12 +6,7 @@ left hip, knee, ankle, right eye, left eye, right ear, left ear; None where the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-import numpy as np
-from PIL import Image, ImageDraw
-
-Keypoints = tuple[tuple[float, float] | None, ...]
+from ..training.data.skeletons import Keypoints
 
 # Percent of the sprite's width and height. People in profile face left, so their left side is the near one.
 _FITTED: dict[str, tuple[tuple[int, int] | None, ...]] = {
@@ -54,19 +49,6 @@ _FITTED: dict[str, tuple[tuple[int, int] | None, ...]] = {
 
 _MIRRORED = (0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 15, 14, 17, 16)  # right and left change places
 
-LIMBS = (
-    *((1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10)),
-    *((1, 11), (11, 12), (12, 13), (1, 0), (0, 14), (14, 16), (0, 15), (15, 17)),
-)
-"""Pairs of keypoints that OpenPose connects."""
-
-COLOURS = (
-    *((255, 0, 0), (255, 85, 0), (255, 170, 0), (255, 255, 0), (170, 255, 0), (85, 255, 0), (0, 255, 0)),
-    *((0, 255, 85), (0, 255, 170), (0, 255, 255), (0, 170, 255), (0, 85, 255), (0, 0, 255), (85, 0, 255)),
-    *((170, 0, 255), (255, 0, 255), (255, 0, 170), (255, 0, 85)),
-)
-"""Colours of the keypoints, and at 60% of the limbs, in OpenPose's order."""
-
 
 def keypoints(action: str, variant: str, frame: tuple[int, int, int, int], flipped: bool) -> Keypoints:
     """The 18 keypoints (x, y) in pixels of a person whose sprite fills the frame (x, y, width, height)."""
@@ -75,23 +57,3 @@ def keypoints(action: str, variant: str, frame: tuple[int, int, int, int], flipp
         fitted = tuple(point and (100 - point[0], point[1]) for point in (fitted[i] for i in _MIRRORED))
     x, y, width, height = frame
     return tuple(point and (x + point[0] / 100 * width, y + point[1] / 100 * height) for point in fitted)
-
-
-def draw_skeletons(people: Iterable[tuple[Keypoints, float]], size: int) -> np.ndarray:
-    """Draw skeletons on black, uint8 (size, size, 3); each comes with its person's height in pixels."""
-    finer = 4  # drawn larger and then reduced, for smooth lines
-    image = Image.new("RGB", (size * finer, size * finer))
-    pen = ImageDraw.Draw(image)
-    for points, height in people:
-        radius = finer * max(0.5, height / 40)
-        spots = [point and (point[0] * finer, point[1] * finer) for point in points]
-        for (a, b), colour in zip(LIMBS, COLOURS, strict=False):
-            if spots[a] and spots[b]:
-                shade = tuple(int(0.6 * c) for c in colour)
-                pen.line((spots[a], spots[b]), fill=shade, width=round(1.6 * radius))
-        for spot, colour in zip(spots, COLOURS, strict=True):
-            if spot:
-                pen.ellipse(
-                    (spot[0] - radius, spot[1] - radius, spot[0] + radius, spot[1] + radius), fill=colour
-                )
-    return np.asarray(image.reduce(finer))

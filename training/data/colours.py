@@ -22,8 +22,9 @@ from tqdm import tqdm
 from ...core.files import read_json, write_json
 from ..cache import file_hash
 from .ahead import ahead
-from .samples import decode, picture_path
+from .samples import picture_path
 from .selection import BOX, read_selection
+from .tars import decode
 
 if TYPE_CHECKING:  # transformers takes seconds to import, and packing needs it not
     from .blip import Blip

@@ -1,14 +1,13 @@
 """Selected objects, their colours and their pictures into WebDataset shards, one sample a picture.
 
 A shard is a function of its list of pictures, objects and colours, so that threads make shards in any order
-and an interrupted run goes on where it was. What a finished shard was made of is kept beside the selection.
+and an interrupted run goes on where it was.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import logging
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -20,15 +19,12 @@ from typing import Any
 import polars as pl
 from tqdm import tqdm
 
-from ...core.files import read_json, write_json
 from .ahead import ahead
 from .colours import CHUNK, colours_of, read_colours
-from .samples import Record, Sample, SmallObject, decode, picture_path, write_shard
+from .samples import Record, Sample, SmallObject, picture_path, write_shard
 from .selection import BOX, read_selection
-
-log = logging.getLogger(__name__)
-
-NAMED = 10  # missing and damaged pictures that the report names
+from .shard_set import ShardSet, named
+from .tars import decode
 
 
 def pack(
@@ -50,8 +46,8 @@ def pack(
     missing: list[str] = []
     source = selected["causes"]["source"]
     plans = _plans(_pictures(selection, images, parts, missing), source, per_shard)
-    make = partial(_make_shard, folder, split, selection.parent / "shards")
-    shards = list(tqdm(ahead(make, plans, workers), desc="shards"))
+    target = ShardSet(folder, split, selection.parent / "shards")
+    shards = list(tqdm(ahead(partial(_make_shard, target), plans, workers), desc="shards"))
     made = [shard for shard in shards if shard["samples"]]
     damaged = [name for shard in shards for name in shard["damaged"]]
     if not made:
@@ -59,22 +55,19 @@ def pack(
             f"{images} has none of the pictures: {len(missing)} are missing, {len(damaged)} damaged, "
             f"{(missing + damaged)[0]} for one. Give the folder that they lie in."
         )
-    for path in _left_over(folder, split, {shard["file"] for shard in made}):
-        log.info("Deleting %s, which is no part of the set any more.", path)
-        path.unlink()
     report = {
         **selected["causes"],
         "boxes": {name: selected[name] for name in ("rows", "kept", "dropped", "unknown_classes")},
         "pictures": {
             "kept": sum(shard["samples"] for shard in made),
-            "missing": {"count": len(missing), "first": missing[:NAMED]},
-            "damaged": {"count": len(damaged), "first": damaged[:NAMED]},
+            "missing": named(missing),
+            "damaged": named(damaged),
         },
         "objects": sum(shard["objects"] for shard in made),
         "colours": {"model": model, **sum((Counter(shard["colours"]) for shard in made), Counter())},
         "shards": [{name: shard[name] for name in ("file", "samples", "objects")} for shard in made],
     }
-    write_json(folder / f"{split}.json", report)
+    target.finish(report)
     return report
 
 
@@ -133,13 +126,8 @@ def _plans(pictures: Iterator[_Picture], source: str, per_shard: int) -> Iterato
         yield _Plan(index, source, [picture for _, picture in group])
 
 
-def _make_shard(folder: Path, split: str, records: Path, plan: _Plan) -> dict[str, Any]:
+def _make_shard(target: ShardSet, plan: _Plan) -> dict[str, Any]:
     """Make a shard unless it is there; what it holds, and which pictures are damaged."""
-    path = folder / f"{split}-{plan.index:06d}.tar"
-    record = records / f"{plan.index:06d}.json"
-    causes = plan.causes()
-    if (done := _read_record(record)) and done["causes"] == causes and done["bytes"] == _size(path):
-        return done
     damaged: list[str] = []
     colours: Counter[str] = Counter()
 
@@ -154,35 +142,12 @@ def _make_shard(folder: Path, split: str, records: Path, plan: _Plan) -> dict[st
             colours.update(picture.colours)
             yield Sample(Record(plan.source, picture.id, *decoded.size, picture.objects), jpg, decoded)
 
-    (folder / f"{split}.json").unlink(missing_ok=True)  # the report is there when all its shards are
-    count = write_shard(path, samples())
-    if not count:
-        path.unlink()  # the webdataset library refuses an empty shard
-    report = {
-        "causes": causes,
-        "file": path.name,
-        "bytes": _size(path),
-        "samples": count,
-        "objects": colours.total(),
-        "colours": dict(sorted(colours.items())),
-        "damaged": damaged,
-    }
-    write_json(record, report)  # after the shard: a record means that its shard is whole
-    return report
+    def write(path: Path) -> dict[str, Any]:
+        return {
+            "samples": write_shard(path, samples()),
+            "objects": colours.total(),
+            "colours": dict(sorted(colours.items())),
+            "damaged": damaged,
+        }
 
-
-def _read_record(path: Path) -> dict[str, Any] | None:
-    try:
-        return read_json(path)
-    except ValueError:  # missing, or damaged and so to be made again
-        return None
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
-
-
-def _left_over(folder: Path, split: str, wanted: set[str]) -> Iterator[Path]:
-    digits = "[0-9]" * 6
-    for pattern in (f"{split}-{digits}.tar", f".{split}-{digits}.tar.*.tmp"):
-        yield from (path for path in sorted(folder.glob(pattern)) if path.name not in wanted)
+    return target.make(plan.index, plan.causes(), write)

@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import json
 import logging
-import mmap
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 import polars as pl
 
 from ...core.files import replacing
+from .coco import CocoImage, read_coco
 
 log = logging.getLogger(__name__)
 
@@ -236,14 +236,6 @@ def _read_classes(path: Path) -> dict[str, str]:
     return {key: name.strip().lower() for key, name in names.items()}
 
 
-class _Image(msgspec.Struct, gc=False):
-    id: int
-    # A relative path that stays in its folder.
-    file_name: Annotated[str, msgspec.Meta(pattern=r"^(?!/)(?!(.*/)?\.\.(/|$))[^\\:\x00]+$")]
-    width: Annotated[int, msgspec.Meta(ge=1)]
-    height: Annotated[int, msgspec.Meta(ge=1)]
-
-
 class _Annotation(msgspec.Struct, gc=False):
     image_id: int
     category_id: int
@@ -257,18 +249,14 @@ class _Category(msgspec.Struct):
 
 
 class _Coco(msgspec.Struct):
-    images: list[_Image]
+    images: list[CocoImage]
     annotations: list[_Annotation]
     categories: list[_Category]
 
 
 def _read_coco(path: Path) -> tuple[pl.DataFrame, dict[str, str]]:
     """A row an annotation, file and size null where the image is unknown; and lower-case labels by class."""
-    try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-            coco = msgspec.json.decode(text, type=_Coco)
-    except (msgspec.MsgspecError, ValueError) as error:  # mmap's ValueError: an empty file
-        raise ValueError(f"{path} is no COCO instances file, give instances_...json: {error}") from error
+    coco = read_coco(path, _Coco, "instances")
     sizes = {image.id: (image.file_name, image.width, image.height) for image in coco.images}
     columns: dict[str, list[Any]] = {
         "image": [str(a.image_id) for a in coco.annotations],

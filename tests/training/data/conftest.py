@@ -15,6 +15,9 @@ from transformers import (
     BlipForQuestionAnswering,
     BlipImageProcessor,
     BlipProcessor,
+    DPTConfig,
+    DPTForDepthEstimation,
+    DPTImageProcessor,
 )
 
 HEADER = "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,"
@@ -99,4 +102,28 @@ def blip_folder(tmp_path_factory):
     model.save_pretrained(folder)
     processor = BlipImageProcessor(size={"height": 32, "width": 32})
     BlipProcessor(processor, tokenizer).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def dpt_folder(tmp_path_factory):
+    """A saved DPT of four narrow layers, whose random depth depends on the picture."""
+    folder = tmp_path_factory.mktemp("dpt") / "tiny-dpt"
+    config = DPTConfig(
+        hidden_size=16,
+        num_hidden_layers=4,
+        num_attention_heads=2,
+        intermediate_size=32,
+        image_size=32,
+        patch_size=16,
+        backbone_out_indices=[0, 1, 2, 3],
+        neck_hidden_sizes=[8, 8, 8, 8],
+        fusion_hidden_size=8,
+        initializer_range=0.2,
+    )
+    torch.manual_seed(0)
+    model = DPTForDepthEstimation(config)
+    model.head.head[4].bias.data.fill_(1.0)  # its last layer cuts off what is below 0
+    model.save_pretrained(folder)
+    DPTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder)
     return folder

@@ -11,7 +11,7 @@ import torch
 from finesse.training.data import colours
 from finesse.training.data.blip import Blip
 from finesse.training.data.colours import ask_colours, colour, colours_of, crop, read_colours
-from finesse.training.data.samples import decode
+from finesse.training.data.tars import decode
 from PIL import Image
 from transformers import BlipForConditionalGeneration, CLIPTextConfig
 

@@ -1,0 +1,179 @@
+"""Pictures of COCO into shards of pictures with maps: threads draw, the device estimates, threads encode."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms.functional import pil_to_tensor
+from tqdm import tqdm
+
+from ...core.palettes import COCO_STUFF
+from ..cache import file_hash
+from .ahead import ahead
+from .map_estimators import DepthModel, colour, grey, normals, sketches
+from .map_samples import MapSample, pack_maps
+from .map_sources import CocoPicture, Square, pose, segmentation
+from .shard_set import ShardSet, named
+from .tars import decode, write_tar
+
+HERE = Path(__file__).parent
+CODE = [
+    HERE / f"{name}.py"
+    for name in ("map_shards", "map_sources", "map_estimators", "map_samples", "skeletons")
+]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Which maps to make, of segmentation, pose, depth, normal and sketch, and how.
+
+    depth_model: for depth and normal, else None. workers: threads each for drawing and for encoding.
+    """
+
+    conditions: tuple[str, ...]
+    resolution: int
+    depth_model: DepthModel | None
+    device: torch.device
+    batch_size: int = 32
+    workers: int = 8
+
+    def causes(self) -> tuple[object, ...]:
+        """All of it that decides the maps, JSON-able."""
+        model = self.depth_model and file_hash(*self.depth_model.files)
+        return self.conditions, self.resolution, model, file_hash(*CODE)
+
+
+def make_shards(
+    pictures: Sequence[CocoPicture],
+    recipe: Recipe,
+    target: ShardSet,
+    *,
+    per_shard: int = 1000,
+    process: int = 0,
+    processes: int = 1,
+) -> list[dict[str, Any]]:
+    """Make the shards `process`, `process` + `processes`, ... unless they are there; what each holds.
+
+    A shard holds `per_shard` pictures less those that do not decode or whose annotations are damaged, which
+    its `damaged` names. In memory are the pictures of a batch and of the threads.
+    """
+    for name, value in (
+        ("per_shard", per_shard),
+        ("workers", recipe.workers),
+        ("batch_size", recipe.batch_size),
+    ):
+        if value < 1:
+            raise ValueError(f"{name} is {value}: give at least 1.")
+    causes = recipe.causes()
+
+    def make(start: int) -> dict[str, Any]:
+        part = pictures[start : start + per_shard]
+        text = json.dumps([causes, [picture.causes() for picture in part]])
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        return target.make(start // per_shard, digest, partial(_write_shard, part, recipe))
+
+    starts = range(0, len(pictures), per_shard)[process::processes]
+    return [make(start) for start in tqdm(starts, desc="shards", disable=process != 0)]
+
+
+def finish(
+    shards: Sequence[dict[str, Any]], missing: Sequence[str], recipe: Recipe, target: ShardSet
+) -> dict[str, Any]:
+    """Write the report of a set whose shards are all made; return it. No picture at all is a ValueError."""
+    made = [shard for shard in shards if shard["samples"]]
+    damaged = [name for shard in shards for name in shard["damaged"]]
+    if not made:
+        raise ValueError(
+            f"There is no picture to make maps of: {len(missing)} are missing, {len(damaged)} damaged, "
+            f"{(*missing, *damaged, 'none')[0]} for one. Give the folders that they lie in."
+        )
+    report = {
+        "source": "coco",
+        "conditions": recipe.conditions,
+        "palette": COCO_STUFF.name,
+        "resolution": recipe.resolution,
+        "depth_model": recipe.depth_model and recipe.depth_model.name,
+        "pictures": {
+            "kept": sum(shard["samples"] for shard in made),
+            "missing": named(missing),
+            "damaged": named(damaged),
+        },
+        "shards": [{name: shard[name] for name in ("file", "samples")} for shard in made],
+    }
+    target.finish(report)
+    return report
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """A sample with the maps that its annotations give, and its pixels for the depth model."""
+
+    sample: MapSample
+    pixels: Tensor | None
+
+
+def _write_shard(pictures: Sequence[CocoPicture], recipe: Recipe, path: Path) -> dict[str, Any]:
+    damaged: list[str] = []
+
+    def readable() -> Iterator[_Drawn]:
+        for drawn in ahead(partial(_draw, recipe), pictures, recipe.workers):
+            if isinstance(drawn, _Drawn):
+                yield drawn
+            else:
+                damaged.append(drawn)
+
+    count = write_tar(path, ahead(pack_maps, _estimated(recipe, readable()), recipe.workers))
+    return {"samples": count, "damaged": damaged}
+
+
+def _draw(recipe: Recipe, source: CocoPicture) -> _Drawn | str:
+    """What a thread can do for a picture; a text says what is damaged."""
+    size = (source.width, source.height)
+    square = Square.of(*size, recipe.resolution)
+    try:
+        picture = decode(source.path.read_bytes())
+        if picture.size != size:
+            raise ValueError(f"it is {picture.size}, its annotations are for {size}")
+        maps = {}
+        if source.stuff:
+            maps["segmentation"] = segmentation(source.stuff, size, square)
+        if "pose" in recipe.conditions:
+            maps["pose"] = pose(source.people, square)
+    except (OSError, ValueError) as error:
+        return f"{source.path.name}: {error}"
+    pixels = recipe.depth_model and recipe.depth_model.prepare(square.cut(picture))
+    return _Drawn(MapSample(source.id, source.captions, square.shrink(picture), maps, "coco"), pixels)
+
+
+def _estimated(recipe: Recipe, drawn: Iterable[_Drawn]) -> Iterator[MapSample]:
+    """The samples with all their maps."""
+    drawn = iter(drawn)
+    while batch := list(islice(drawn, recipe.batch_size)):
+        found = _estimate(recipe, batch)
+        for row, item in enumerate(batch):
+            maps = item.sample.maps | {condition: pictures[row] for condition, pictures in found.items()}
+            yield replace(item.sample, maps={condition: maps[condition] for condition in recipe.conditions})
+
+
+def _estimate(recipe: Recipe, batch: Sequence[_Drawn]) -> dict[str, list[Image.Image]]:
+    """The estimated maps of a batch by condition."""
+    found = {}
+    if recipe.depth_model:
+        nearness = recipe.depth_model(torch.stack([item.pixels for item in batch]), recipe.resolution)
+        found["depth"] = [grey(values) for values in nearness]
+        found["normal"] = [colour(values) for values in normals(nearness)]
+    if "sketch" in recipe.conditions:
+        pictures = torch.stack([pil_to_tensor(item.sample.picture) for item in batch])
+        lines = sketches(pictures.to(recipe.device).float() / 255)
+        found["sketch"] = [grey(values) for values in lines]
+    return found
