@@ -29,7 +29,7 @@ from diffusers import UNet2DConditionModel
 from PIL import Image
 from torch import Tensor
 
-from ..training import so_lora
+from ..training import measure, so_lora
 from ..training.base_model import BaseModel, load_base
 from ..training.batches import Draw
 from ..training.config import TrainConfig, option, parse
@@ -130,7 +130,7 @@ def measure_ours(
     base.vae.cpu()  # only previews need it
     batches = CachedExamples(*found, settings.batch_size, accelerator.device)
     task = so_lora.build_task(config, base, batches, settings.seed)
-    return so_lora.timing(task, batches, settings, steps, accelerator)
+    return measure.timing(task, batches, settings, steps, accelerator)
 
 
 def measure_peer(
@@ -138,7 +138,7 @@ def measure_peer(
 ) -> dict[str, float]:
     base = _base(config, accelerator)
     batches = Pictures(shard, config.views, base.cell, accelerator.device)
-    return so_lora.timing(build_peer(config, base), batches, settings, steps, accelerator)
+    return measure.timing(build_peer(config, base), batches, settings, steps, accelerator)
 
 
 def build_peer(config: so_lora.SoLoraConfig, base: BaseModel) -> PeerTask:

@@ -1,4 +1,4 @@
-"""A base model from its diffusers folder: SD1.5-inpainting, SDXL-inpainting, or a smaller one of a kind."""
+"""A base model from its diffusers folder: SD1.x, SDXL, their inpainting models, or smaller ones."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 from ..core.files import read_json
 from ..core.schedule import NoiseSchedule
 
+INPAINTING, PLAIN = 9, 4  # channels that a UNet reads
+KINDS = {
+    INPAINTING: "an inpainting model, which reads 9 (noisy latent, mask, masked latent)",
+    PLAIN: "a plain text-to-image model, which reads the 4 of the noisy latent",
+}
 TEXT_ENCODERS = ("text_encoder", "text_encoder_2")  # SDXL has both, the second with a projection
 
 
@@ -44,7 +49,8 @@ class BaseModel:
     def name(self) -> str:
         """As it is written into the header of what is trained on it."""
         kind = "SDXL" if self.is_sdxl else {768: "SD1.x", 1024: "SD2.x"}.get(self.width, "Stable Diffusion")
-        return f"{kind}-inpainting ({self.folder.name})"
+        inpaints = "-inpainting" if self.unet.config.in_channels == INPAINTING else ""
+        return f"{kind}{inpaints} ({self.folder.name})"
 
     @property
     def width(self) -> int:
@@ -83,24 +89,21 @@ class BaseModel:
         return self
 
 
-def load_base(folder: str | Path, unet: str = "unet") -> BaseModel:
-    """The inpainting model in a diffusers folder; `unet` is the subfolder of its UNet.
+def load_base(folder: str | Path, unet: str = "unet", channels: int = INPAINTING) -> BaseModel:
+    """The model in a diffusers folder; `unet` is the subfolder of its UNet.
 
-    Raises ValueError when a part is missing or the UNet does not read the 9 channels of an inpainting model.
+    Raises ValueError when a part is missing or the UNet does not read `channels`.
     """
     folder = Path(folder)
     wanted = [unet, "vae", "scheduler", "tokenizer", "text_encoder"]
     if missing := [part for part in wanted if not (folder / part).is_dir()]:
         raise ValueError(
-            f"base: {folder} has no {', '.join(missing)}; give an inpainting model in diffusers' layout, for "
-            "example a folder that StableDiffusionInpaintPipeline.save_pretrained has written."
+            f"base: {folder} has no {', '.join(missing)}; give a model in diffusers' layout, for example a "
+            "folder that a pipeline's save_pretrained has written."
         )
-    channels = read_json(folder / unet / "config.json")["in_channels"]
-    if channels != 9:
-        raise ValueError(
-            f"base: the UNet in {folder / unet} reads {channels} channels; give an inpainting model, which "
-            "reads 9 (noisy latent, mask, masked latent)."
-        )
+    reads = read_json(folder / unet / "config.json")["in_channels"]
+    if reads != channels:
+        raise ValueError(f"base: the UNet in {folder / unet} reads {reads} channels; give {KINDS[channels]}.")
     encoders = [name for name in TEXT_ENCODERS if (folder / name).is_dir()]
     parts = [_text_encoder(folder / name) for name in encoders]
     tokenizers = [name.replace("text_encoder", "tokenizer") for name in encoders]

@@ -156,12 +156,13 @@ class Crops:
 
 @dataclass
 class Draw:
-    """The random numbers of one step, drawn for the whole global batch; this process keeps `rows`."""
+    """The random numbers of a step, drawn for the whole global batch; this process keeps `rows`."""
 
     seed: int
     total: int
     rows: slice
     device: torch.device
+    step: int = 0
 
     def __post_init__(self) -> None:
         self.generator = torch.Generator(self.device).manual_seed(self.seed)

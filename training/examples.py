@@ -6,30 +6,28 @@ and both latents of the window around it that the teacher sees enlarged; masks a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import Accelerator
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from .base_model import BaseModel, Embedded
+from .base_model import BaseModel
 from .batches import ShardedRows, mix
 from .cache import cached, file_hash, shared
 from .data.ahead import ahead
 from .data.samples import read_shard
 from .inpainting import condition, draw_masks, encoded
 from .sampling import encode
+from .texts import as_bytes, folder_hash, from_bytes, gathered_texts
 from .views import View, Views, views_of
 
 PICTURES_AT_ONCE = 16
-TEXTS_AT_ONCE = 64
 THREADS = 4
 COLUMNS = ("box", "near_box", "masked_latents", "near_latents", "near_masked_latents", "text")
 HERE = Path(__file__).parent
@@ -45,7 +43,7 @@ def prepare(
     (T, width), and the examples' `text` column points into it; its first row is the empty prompt.
     """
     fast = accelerator.mixed_precision != "no"
-    of_base = {"vae": _folder_hash(base.folder / "vae"), "views": asdict(settings), "fast": fast}
+    of_base = {"vae": folder_hash(base.folder / "vae"), "views": asdict(settings), "fast": fast}
     of_code = {"code": file_hash(*SOURCES)}
 
     def load(path: Path) -> dict[str, Tensor]:
@@ -54,14 +52,7 @@ def prepare(
         return cached(cache, f"examples-{path.stem}", causes, make)
 
     examples = shared(shards, load, accelerator, "encoding pictures")
-    words = [_from_bytes(shard["words"]) for shard in examples]
-    table = {text: row for row, text in enumerate(dict.fromkeys(["", *chain.from_iterable(words)]))}
-    for shard, own in zip(examples, words, strict=True):
-        shard["text"] = torch.tensor([table[text] for text in own])[shard["text"]]
-    encoders = [_folder_hash(base.folder / f"text_encoder{end}") for end in ("", "_2")]
-    causes = {"texts": list(table), "encoders": encoders, "dtype": str(base.unet.dtype)} | of_code
-    with accelerator.main_process_first():
-        return examples, cached(cache, "texts", causes, partial(_embed, base, list(table)))
+    return examples, gathered_texts(examples, base, cache, accelerator)
 
 
 class CachedExamples:
@@ -98,7 +89,7 @@ class CachedExamples:
 
     def describe(self, step: int) -> str:
         places = self.rows.places(step, slice(None))
-        names = [_from_bytes(shard["names"])[int(shard["picture"][row])] for shard, row in places]
+        names = [from_bytes(shard["names"])[int(shard["picture"][row])] for shard, row in places]
         return f"pictures {', '.join(names)}"
 
 
@@ -122,8 +113,8 @@ def encode_shard(
     if not names:
         raise ValueError(f"data: {path} holds no picture that can be read; make it again.")
     return {name: torch.cat(parts) for name, parts in columns.items()} | {
-        "names": _as_bytes(names),
-        "words": _as_bytes(list(words)),
+        "names": as_bytes(names),
+        "words": as_bytes(list(words)),
     }
 
 
@@ -151,25 +142,3 @@ def _encode_views(
         "near_latents": near["latents"],
         "near_masked_latents": near["masked_latents"],
     }
-
-
-def _as_bytes(value: Any) -> Tensor:
-    return torch.frombuffer(bytearray(json.dumps(value).encode()), dtype=torch.uint8)
-
-
-def _from_bytes(tensor: Tensor) -> Any:
-    return json.loads(bytes(tensor.tolist()))
-
-
-def _embed(base: BaseModel, texts: list[str]) -> dict[str, Tensor]:
-    parts: list[Embedded] = [
-        base.embed(texts[start : start + TEXTS_AT_ONCE]) for start in range(0, len(texts), TEXTS_AT_ONCE)
-    ]
-    found = {"context": torch.cat([part.context for part in parts]).half().cpu()}
-    if parts[0].pooled is not None:
-        found["pooled"] = torch.cat([part.pooled for part in parts]).half().cpu()
-    return found
-
-
-def _folder_hash(folder: Path) -> str:
-    return file_hash(*sorted(folder.glob("*.safetensors")), *sorted(folder.glob("*.json")))

@@ -6,10 +6,15 @@ import time
 from collections.abc import Callable
 
 import torch
+from accelerate import Accelerator
 from diffusers import UNet2DConditionModel
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
+
+from .batches import Batches, Draw
+from .config import TrainConfig
+from .trainer import Task
 
 WARM_UP = 3
 GIGA = 1e9
@@ -56,6 +61,25 @@ def bench(
         "utilisation": speed / _matmul_speed(device),
         "peak_memory_gb": torch.cuda.max_memory_allocated() / GIGA if device.type == "cuda" else 0.0,
     }
+
+
+def timing(
+    task: Task, batches: Batches, settings: TrainConfig, steps: int, accelerator: Accelerator
+) -> dict[str, float]:
+    """Speed and memory of training steps on one process, the reading of data included."""
+    device, rows = accelerator.device, slice(0, settings.batch_size)
+    task.to(device)
+    optimizer = torch.optim.AdamW([p for p in task.parameters() if p.requires_grad], settings.learning_rate)
+
+    def step(i: int) -> None:
+        batch = batches(i, rows)
+        with accelerator.autocast():
+            losses = task(batch, Draw(i, settings.batch_size, rows, device, i))
+        torch.stack(list(losses.values())).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    return bench(step, steps, settings.batch_size, device)
 
 
 def timed(work: Callable[[], object], device: torch.device) -> float:

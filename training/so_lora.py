@@ -26,7 +26,6 @@ from ..core.files import read_json
 from ..core.provenance import git_commit, settings_json
 from . import lora, measure, sampling
 from .base_model import BaseModel, load_base
-from .batches import Draw
 from .config import TrainConfig, option, parse, script, words
 from .data.samples import shards
 from .denoising import use_plain_attention
@@ -99,9 +98,8 @@ def run(config: SoLoraConfig, settings: TrainConfig, accelerator: Accelerator) -
     )
     task = build_task(config, base, batches, settings.seed)
     if config.bench:
-        sys.stdout.write(
-            f"{json.dumps(timing(task, batches, settings, config.bench, accelerator), indent=2)}\n"
-        )
+        timed = measure.timing(task, batches, settings, config.bench, accelerator)
+        sys.stdout.write(f"{json.dumps(timed, indent=2)}\n")
         return
     train(task, batches, settings, folder, accelerator)
     if accelerator.is_main_process:
@@ -210,29 +208,6 @@ def plan(config: SoLoraConfig, settings: TrainConfig, base: BaseModel, processes
         f"about {sum(memory.values()) / measure.GIGA:.1f} GB a process: {parts}\n"
         f"about {(pictures + 3 * boxes) * latent / measure.GIGA:.1f} GB of cache in {config.folder}\n"
     )
-
-
-def timing(
-    task: SmallObjectTask,
-    batches: CachedExamples,
-    settings: TrainConfig,
-    steps: int,
-    accelerator: Accelerator,
-) -> dict[str, float]:
-    """Speed and memory of training steps on one process, the reading of data included."""
-    device, rows = accelerator.device, slice(0, settings.batch_size)
-    task.to(device)
-    optimizer = torch.optim.AdamW([p for p in task.parameters() if p.requires_grad], settings.learning_rate)
-
-    def step(i: int) -> None:
-        batch = batches(i, rows)
-        with accelerator.autocast():
-            losses = task(batch, Draw(i, settings.batch_size, rows, device))
-        torch.stack(list(losses.values())).sum().backward()
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-
-    return measure.bench(step, steps, settings.batch_size, device)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -145,7 +145,7 @@ def _gradients(
         rows = slice(first, first + share)
         batch = batches(step, rows)
         with accelerator.autocast():
-            losses = learner(batch, Draw(seed, config.batch_size, rows, accelerator.device))
+            losses = learner(batch, Draw(seed, config.batch_size, rows, accelerator.device, step))
         (torch.stack(list(losses.values())).sum() / config.accumulate).backward()
         for name, value in losses.items():
             averages[name] = averages.get(name, 0.0) + value.detach().float() / config.accumulate
