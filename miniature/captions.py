@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .backgrounds import PLACES
 from .layout import Layout, Placement
 from .things import ACTIONS, COLOURS, THINGS
+
+if TYPE_CHECKING:
+    from .scenes import Scene
 
 SAID_ALWAYS = 0.1  # objects of at least this side are always named, smaller ones every second time
 RELATIONS = ("left of", "right of", "above", "below", "in front of")
@@ -38,10 +42,20 @@ def caption(layout: Layout, rng: np.random.Generator) -> str:
         id(p): object_phrase(p.sprite.name, p.colour if with_colours else None, p.sprite.action) for p in told
     }
     told = [told[i] for i in rng.permutation(len(told))]
-    text = _related(told, phrases, rng) or _listed([phrases[id(p)] for p in told])
+    text = _related(told, phrases, rng) or listed([phrases[id(p)] for p in told])
     if rng.random() < 0.8:
         text += " " + PLACES[layout.background].phrase
     return text
+
+
+def plain_caption(drawn: Scene, rng: np.random.Generator) -> str:
+    """All objects but tiny ones, without their colours, and mostly the place: what a recall asks for."""
+    size = len(drawn.labels)
+    told = [item for item in drawn.objects if max(item.frame[2:]) >= SAID_ALWAYS * size]
+    told = told or list(drawn.objects[-1:])
+    phrases = [object_phrase(told[i].name, None, told[i].action) for i in rng.permutation(len(told))]
+    place = f" {PLACES[drawn.background].phrase}" if rng.random() < 0.8 else ""
+    return listed(phrases) + place
 
 
 def relation(first: Placement, second: Placement) -> str | None:
@@ -64,7 +78,8 @@ def _related(told: Sequence[Placement], phrases: dict[int, str], rng: np.random.
     return word and f"{phrases[id(told[0])]} {word} {phrases[id(told[1])]}"
 
 
-def _listed(phrases: Sequence[str]) -> str:
+def listed(phrases: Sequence[str]) -> str:
+    """ "a, b and c"."""
     if len(phrases) == 1:
         return phrases[0]
     return ", ".join(phrases[:-1]) + " and " + phrases[-1]

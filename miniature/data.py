@@ -125,6 +125,11 @@ def _maps(seeds: range, split: str, size: int, objects: int | None) -> dict[str,
     }
 
 
+def crowd(number: int) -> int | None:
+    """How many objects a scene has: any number where `number` is even, else 4 to 8 in turn."""
+    return 4 + number // 2 % (MOST_OBJECTS - 3) if number % 2 else None
+
+
 def map_picture(drawn: Scene, kind: str) -> np.ndarray:
     """One map of a scene as the picture a VAE codes, uint8 (3, H, W)."""
     drawing = getattr(drawn, kind)
