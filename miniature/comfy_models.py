@@ -69,7 +69,7 @@ def load_unet(folder: Path, part: str = "unet") -> comfy.model_patcher.ModelPatc
     cast = comfy.model_management.unet_manual_cast(dtype, device, config.supported_inference_dtypes)
     config.set_inference_dtype(dtype, cast)
     base_model = config.get_model(weights)
-    _check_fit(weights, base_model.diffusion_model, weights_file)
+    check_fit(weights, base_model.diffusion_model, weights_file)
     patcher = comfy.model_patcher.CoreModelPatcher(
         base_model, load_device=device, offload_device=comfy.model_management.unet_offload_device()
     )
@@ -89,7 +89,7 @@ def load_vae(folder: Path, part: str = "vae") -> comfy.sd.VAE:
     weights, _ = files.read_tensors(weights_file)
     weights = _comfy_vae_names(weights, len(config["block_out_channels"]))
     with torch.device("meta"):
-        _check_fit(weights, AutoencoderKL(**params), weights_file)
+        check_fit(weights, AutoencoderKL(**params), weights_file)
     vae = comfy.sd.VAE(sd=weights, config={"params": params})
     vae.latent_channels = config["latent_channels"]
     vae.downscale_ratio = vae.upscale_ratio = vae_scale(config)
@@ -114,7 +114,7 @@ def load_clip(folder: Path) -> comfy.sd.CLIP:
     clip = comfy.sd.CLIP(
         _clip_target(folder, config), embedding_directory=folder_paths.get_folder_paths("embeddings")
     )
-    _check_fit(weights, clip.cond_stage_model.clip_l.transformer, weights_file)
+    check_fit(weights, clip.cond_stage_model.clip_l.transformer, weights_file)
     clip.load_sd(weights)
     return clip
 
@@ -260,7 +260,8 @@ def _comfy_vae_names(weights: dict[str, torch.Tensor], levels: int) -> dict[str,
     return comfy.diffusers_convert.convert_vae_state_dict(shifted)
 
 
-def _check_fit(weights: dict[str, torch.Tensor], module: torch.nn.Module, file: Path) -> None:
+def check_fit(weights: dict[str, torch.Tensor], module: torch.nn.Module, file: Path) -> None:
+    """Raise ValueError, naming `file`, unless the weights are those of `module`, by names and shapes."""
     expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     if wrong := sorted(

@@ -138,24 +138,28 @@ class ClassifierTask(Task):
 
 
 class SegmenterTask(Task):
-    """Cross-entropy of every pixel, a label of n pixels in a picture weighing sqrt(n) there and not n.
-
-    Backgrounds would else be nearly all there is to learn from. Batch: as `data.load_scenes`.
-    """
+    """`segmentation_loss`. Batch: as `data.load_scenes`."""
 
     def __init__(self, segmenter: Segmenter) -> None:
         super().__init__()
         self.segmenter = segmenter
 
     def forward(self, batch: dict[str, Tensor], draw: Draw) -> dict[str, Tensor]:
-        labels = batch["labels"].long()
         logits = self.segmenter(blemish(batch["pixels"].float() / 255, draw))
-        losses = F.cross_entropy(logits.float(), labels, reduction="none")
-        flat = labels.flatten(1)
-        area = torch.zeros(len(flat), len(COCO_STUFF.labels), device=flat.device)
-        area.scatter_add_(1, flat, torch.ones_like(flat, dtype=area.dtype))
-        weight = area.gather(1, flat).rsqrt()
-        return {"segment": (weight * losses.flatten(1)).sum() / weight.sum()}
+        return {"segment": segmentation_loss(logits, batch["labels"].long())}
+
+
+def segmentation_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of every pixel, a label of n pixels in a picture weighing sqrt(n) there and not n.
+
+    Backgrounds would else be nearly all there is to learn from. logits (B, C, H, W), labels (B, H, W).
+    """
+    losses = F.cross_entropy(logits.float(), labels, reduction="none")
+    flat = labels.flatten(1)
+    area = torch.zeros(len(flat), logits.shape[1], device=flat.device)
+    area.scatter_add_(1, flat, torch.ones_like(flat, dtype=area.dtype))
+    weight = area.gather(1, flat).rsqrt()
+    return (weight * losses.flatten(1)).sum() / weight.sum()
 
 
 def save_judge(judge: nn.Module, path: Path) -> None:

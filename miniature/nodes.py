@@ -1,4 +1,4 @@
-"""The miniature in ComfyUI: one loader node, for the demo and the tests only.
+"""The miniature in ComfyUI: its loader nodes, for the demo and the tests only.
 
 A bridge file in ComfyUI's custom_nodes makes it known, with the single line
 
@@ -15,6 +15,7 @@ from comfy.model_base import BaseModel
 from comfy.sd import VAE
 from comfy_api.latest import ComfyExtension, io
 
+from .comfy_controlnet import load_controlnet
 from .comfy_models import load_clip, load_unet, load_vae
 
 UNETS = {"text-to-image": "unet", "inpainting": "unet_inpainting"}
@@ -60,9 +61,27 @@ class FinesseMiniatureLoader(io.ComfyNode):
         return io.NodeOutput(unet, load_clip(folder), loaded)
 
 
+class FinesseMiniatureControlNet(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="FinesseMiniatureControlNet",
+            display_name="Load Miniature ControlNet",
+            category="Finesse/miniature",
+            description="Loads the miniature's ControlNet for segmentation maps, for stock ControlNet nodes.",
+            search_aliases=["miniature", "control"],
+            inputs=[],
+            outputs=[io.ControlNet.Output(tooltip="For Apply ControlNet; it reads maps in coco-stuff.")],
+        )
+
+    @classmethod
+    def execute(cls) -> io.NodeOutput:
+        return io.NodeOutput(load_controlnet(weights_folder()))
+
+
 class MiniatureExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [FinesseMiniatureLoader]
+        return [FinesseMiniatureLoader, FinesseMiniatureControlNet]
 
 
 async def comfy_entrypoint() -> MiniatureExtension:

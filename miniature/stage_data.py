@@ -24,7 +24,7 @@ from .data import caption_text, load_maps, load_scenes
 class Arguments:
     """Where and on what to train."""
 
-    stage: str = option("", "vae, classifier, segmenter, text_to_image or inpainting")
+    stage: str = option("", "what to train, one of the stages above")
     folder: str = option("runs/64", "checkpoints, previews, logs, caches and weights")
     size: int = option(64, "side of the scenes in pixels: 64 or 128")
     scenes: int = option(200_000, "scenes to train on")

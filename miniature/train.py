@@ -1,10 +1,12 @@
-"""Train the miniature from nothing, in five stages; each is the project's own trainer on scenes made here.
+"""Train the miniature from nothing, in seven stages; each is the project's own trainer on scenes made here.
 
     python -m finesse.miniature.train --stage vae --folder runs/64
     python -m finesse.miniature.train --stage classifier --folder runs/64
     python -m finesse.miniature.train --stage segmenter --folder runs/64
     python -m finesse.miniature.train --stage text_to_image --folder runs/64
     python -m finesse.miniature.train --stage inpainting --folder runs/64
+    python -m finesse.miniature.train --stage image_factor --folder runs/64
+    python -m finesse.miniature.train --stage segformer --folder runs/64
 
 The weights gather in FOLDER/weights as a diffusers folder. Every field of TrainConfig is a flag; the defaults
 are meant for a data centre GPU, `--steps` and `--batch_size` suit them to less.
@@ -21,6 +23,8 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from diffusers import ControlNetModel
+from diffusers.models.attention_processor import AttnProcessor
 from PIL import Image
 from torch import Tensor, nn
 from transformers import CLIPTokenizer, HfArgumentParser
@@ -31,10 +35,11 @@ from ..training import sampling
 from ..training.batches import Alternating, Crops, ShuffledRows
 from ..training.cache import file_hash
 from ..training.config import TrainConfig, script
+from ..training.controlled_unet import ControlledUNet
 from ..training.denoising import DenoisingTask, use_plain_attention
 from ..training.trainer import Task, train
 from ..training.vae import AutoencoderTask
-from . import inpainting, judges, models
+from . import image_factor, inpainting, judges, models, segformer
 from .data import caption_text, load_scenes
 from .stage_data import Arguments, example_streams, frozen_vae, latents_of, tokenize, tokens_of
 
@@ -167,12 +172,77 @@ def train_inpainting(arguments: Arguments, config: TrainConfig, accelerator: Acc
     models.save(unet, arguments.weights / "unet_inpainting")
 
 
+def train_image_factor(arguments: Arguments, config: TrainConfig, accelerator: Accelerator) -> None:
+    device = accelerator.device
+    vae, vae_hash = frozen_vae(arguments, device)
+    tokenizer = CLIPTokenizer.from_pretrained(arguments.weights / "tokenizer")
+    frozen = [
+        network.to(device).eval().requires_grad_(False)
+        for network in models.load_networks(arguments.weights, "text_encoder", "unet")
+    ]
+    text_encoder, unet = frozen
+    if arguments.start:
+        control = ControlNetModel.from_pretrained(arguments.start).float()
+    else:
+        control = ControlNetModel.from_unet(unet)
+    if device.type == "cpu":
+        use_plain_attention(unet, text_encoder)
+        control.set_attn_processor(AttnProcessor())
+    pairs = image_factor.load_pairs(arguments.cache, arguments.scenes, arguments.size)
+    causes = {"view": ["image_factor", arguments.scenes, arguments.size], "vae": vae_hash}
+    causes["precision"] = config.precision
+    tensors = {
+        "latents": latents_of(arguments, pairs["pixels"], vae, causes),
+        "tokens": tokens_of(arguments, pairs["caption"], tokenizer, causes),
+        "labels": pairs["labels"],
+    }
+    rows = ShuffledRows(
+        {key: value.to(device) for key, value in tensors.items()}, config.batch_size, config.seed
+    )
+    empty = tokenize(tokenizer, [""])[0].to(device)
+    controlled = ControlledUNet(unet, control.to(device).train().requires_grad_(True))
+    shown = {key: value[:16] for key, value in rows.tensors.items()}
+
+    @torch.no_grad()
+    def preview() -> Image.Image:
+        controlled.hint = image_factor.painted(shown["labels"])
+        texts = (shown["tokens"].long(), empty[None])
+        context, nothing = (text_encoder(text).last_hidden_state for text in texts)
+        made = sampling.sample(
+            controlled, context, nothing[0], sampling.noise_for(range(16), (4, 16, 16), device)
+        )
+        hints = torch.nn.functional.interpolate(controlled.hint, size=[arguments.size] * 2)
+        return sampling.grid(torch.cat([hints.cpu(), sampling.decode(vae, made).cpu()]), 16, 2)
+
+    task = image_factor.ImageFactorTask(
+        controlled,
+        NoiseSchedule.scaled_linear(),
+        empty,
+        text_encoder=text_encoder,
+        text_dropout=0.3,
+        make_preview=preview,
+    )
+    train(task, rows, config, arguments.runs / "image_factor", accelerator)
+    models.save(control, arguments.weights / "controlnet")
+
+
+def train_segformer(arguments: Arguments, config: TrainConfig, accelerator: Accelerator) -> None:
+    pairs = image_factor.load_pairs(arguments.cache, arguments.scenes, arguments.size)
+    tensors = {key: pairs[key].to(accelerator.device) for key in ("pixels", "labels")}
+    network = segformer.build_segformer(arguments.size)
+    rows = ShuffledRows(tensors, config.batch_size, config.seed)
+    train(segformer.SegformerTask(network), rows, config, arguments.runs / "segformer", accelerator)
+    segformer.save_segformer(network, arguments.size, arguments.weights / "segformer")
+
+
 STAGES: dict[str, Callable[[Arguments, TrainConfig, Accelerator], None]] = {
     "vae": train_vae,
     "classifier": train_classifier,
     "segmenter": train_segmenter,
     "text_to_image": train_text_to_image,
     "inpainting": train_inpainting,
+    "image_factor": train_image_factor,
+    "segformer": train_segformer,
 }
 _plan = partial(TrainConfig, optimizer="muon")
 PLANS = {
@@ -183,6 +253,8 @@ PLANS = {
     "inpainting": _plan(
         steps=8_000, batch_size=512, learning_rate=3e-3, ema_decay=0.9995, preview_every=0, seed=1
     ),
+    "segformer": _plan(steps=6_000, batch_size=256, learning_rate=3e-3, preview_every=0),
+    "image_factor": _plan(steps=4_000, batch_size=512, learning_rate=2e-3, ema_decay=0.999),
 }
 
 
