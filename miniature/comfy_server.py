@@ -30,10 +30,14 @@ from .comfy_client import ComfyClient
 PACK = Path(__file__).resolve().parent.parent
 BRIDGE = "from finesse.miniature.nodes import comfy_entrypoint\n"
 WEIGHTS = Path(__file__).parent / "weights" / "64"
-MODELS = {  # what the examples with SO-LoRA ask for: file in ComfyUI's models -> the miniature's
+FACTORS = [f"{name}.safetensors" for name in ("segmentation", "depth", "sketch", "pose")]
+MODELS = {  # what the examples ask for: file or folder in ComfyUI's models -> the miniature's
     "loras/so_lora.safetensors": WEIGHTS / "so_lora" / "so_lora.safetensors",
     "vae/vae_small_objects.safetensors": WEIGHTS / "vae_tuned" / "diffusion_pytorch_model.safetensors",
+    "finesse_segmenters/segformer": WEIGHTS / "segformer",
+    **{f"finesse_factors/{name}": WEIGHTS / "factors" / name for name in FACTORS},
 }
+HAS_FACTORS = (WEIGHTS / "factors").is_dir()  # else the examples of maps wait for weights of the user's own
 START_TIMEOUT = 300
 
 
@@ -144,11 +148,11 @@ class ComfyServer:
         custom_nodes, settings = self.folder / "custom_nodes", self.folder / "user/default"
         for folder in (custom_nodes, settings, self.folder / "input", self.folder / "models/checkpoints"):
             folder.mkdir(parents=True, exist_ok=True)
-        for name, source in MODELS.items():
+        for name, source in ((name, source) for name, source in MODELS.items() if source.exists()):
             target = self.folder / "models" / name
             target.parent.mkdir(parents=True, exist_ok=True)
             if not target.exists():  # in a folder that is kept it may be the user's own
-                shutil.copyfile(source, target)
+                (shutil.copytree if source.is_dir() else shutil.copyfile)(source, target)
         link(custom_nodes / "ComfyUI-Finesse", PACK)
         (custom_nodes / "finesse_miniature.py").write_text(BRIDGE)
         (settings / "comfy.settings.json").write_text(json.dumps({"Comfy.TutorialCompleted": True}))

@@ -55,11 +55,23 @@ class Drawing:
 
 
 @dataclass
+class Story:
+    """A workflow told by the pictures that it saved, (file, caption) in their order."""
+
+    title: str
+    note: str
+    texts: list[str]
+    pictures: list[tuple[str, str]]
+    seconds: float
+
+
+@dataclass
 class Sheet:
     """All that the page shows, with a list of facts (name, value) at its end."""
 
     edits: list[Edit] = field(default_factory=list)
     comparisons: list[Comparison] = field(default_factory=list)
+    stories: list[Story] = field(default_factory=list)
     drawings: list[Drawing] = field(default_factory=list)
     facts: list[tuple[str, str]] = field(default_factory=list)
 
@@ -70,6 +82,7 @@ def write(sheet: Sheet, folder: Path) -> Path:
         verdict=_verdict(sheet.edits),
         edits="\n".join(map(_edit, sheet.edits)),
         comparisons="\n".join(map(_comparison, sheet.comparisons)),
+        stories="\n".join(map(_story, sheet.stories)),
         drawings="\n".join(map(_drawing, sheet.drawings)),
         facts="\n".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in sheet.facts),
     )
@@ -126,6 +139,16 @@ def _comparison(comparison: Comparison) -> str:
         f"<figure><div>{image}</div>"
         f"<figcaption><q>{escape(comparison.text)}</q> {comparison.seconds:.1f} s</figcaption></figure>"
     )
+
+
+def _story(story: Story) -> str:
+    pictures = "".join(_picture(file, caption) for file, caption in story.pictures)
+    return f"""<article>
+  <header><h3>{escape(story.title)}</h3><p>{escape(story.note)}</p></header>
+  <p class="prompt">{"".join(f"<q>{escape(text)}</q>" for text in story.texts)}</p>
+  <div class="story">{pictures}</div>
+  <ul class="facts"><li>{story.seconds:.1f} s</li></ul>
+</article>"""
 
 
 def _drawing(drawing: Drawing) -> str:

@@ -21,24 +21,23 @@ from PIL import Image
 from skimage import data
 
 from .comfy_client import ComfyClient, ComfyError, Prompt
-from .comfy_server import ComfyServer, ServerError, exit_on_kill
-from .contact_sheet import Comparison, Drawing, Edit, Sheet, write
-from .workflows import (
-    ON_OBJECT,
-    boxes_of,
-    examples,
-    for_miniature,
-    of_type,
-    png,
-    schedule_of,
-    text_to_image,
-    to_api,
-)
+from .comfy_server import HAS_FACTORS, ComfyServer, ServerError, exit_on_kill
+from .contact_sheet import Comparison, Drawing, Edit, Sheet, Story, write
+from .prompts import ON_OBJECT, boxes_of, for_miniature, of_type, png, schedule_of, text_to_image, texts_of
+from .workflows import examples, to_api
 
 SIZE = 64
 CELL = SIZE // 16  # the miniature's latents are 16x16
 PHOTO_EXAMPLE = "real_photo_with_crop_window"
 COMPARISON = "compare_small_object"
+STORIES = (
+    "prompt_to_picture_by_recall",
+    "edit_map_and_regenerate",
+    "three_factor_chain",
+    "rank_stock_pictures_by_recall",
+    "map_for_sdxl",
+    "object_from_map_into_photo",
+)
 COMPARED = ("a red car", "a banana", "a blue bus", "a stop sign")
 TEXTS = (
     "a red car on grass",
@@ -102,9 +101,7 @@ class Demo:
         prompt, pictures = for_miniature(
             to_api(workflow, self.object_info), SIZE, on_object=ON_OBJECT.get(name)
         )
-        (note,) = (node for node in workflow["nodes"] if node["type"] == "MarkdownNote")
-        title, about = note["widgets_values"][0].removeprefix("# ").split("\n\n")[:2]
-        self.edit(name, title, about.replace("*", ""), prompt, pictures)
+        self.edit(name, *about_of(workflow), prompt, pictures)
 
     def comparison(self, text: str, workflow: dict[str, Any]) -> None:
         """Run the example that draws one object in several ways, with a text of its own."""
@@ -169,6 +166,24 @@ class Demo:
             )
         )
 
+    def story(self, name: str, workflow: dict[str, Any]) -> None:
+        """Run an example that makes pictures out of prompts, and show all that it saves."""
+        prompt, pictures = for_miniature(to_api(workflow, self.object_info), SIZE)
+        for file, picture in pictures.items():
+            self.client.upload(picture, file)
+        outputs, seconds = self.run(name, prompt)
+        shown = []
+        for node, files in sorted(self.client.images(outputs).items(), key=lambda item: int(item[0])):
+            for number, content in enumerate(files if prompt[node]["class_type"] == "SaveImage" else ()):
+                file = f"{name}_{node}_{number}.png"
+                (self.folder / file).write_bytes(content)
+                shown.append((file, prompt[node]["_meta"]["title"]))
+        self.sheet.stories.append(Story(*about_of(workflow), texts_of(prompt), shown, seconds))
+        if self.thumbnails:
+            tiles = [Image.open(self.folder / file).convert("RGB") for file, _ in shown[-2:]]
+            large = [np.asarray(tile.resize((384, 384), Image.Resampling.NEAREST)) for tile in tiles]
+            Image.fromarray(np.hstack(large)).save(self.thumbnails / f"{name}.jpg", quality=88)
+
     def thumbnail(self, name: str, files: dict[str, np.ndarray]) -> None:
         """Write before and after as the picture that ComfyUI shows beside an example workflow."""
         large = name.startswith("photo")
@@ -184,6 +199,13 @@ class Demo:
         for name, picture in zip(names, pictures, strict=True):
             (self.folder / name).write_bytes(picture)
         self.sheet.drawings.append(Drawing(text, names, seconds))
+
+
+def about_of(workflow: dict[str, Any]) -> tuple[str, str]:
+    """Title and first paragraph of the note in an example."""
+    (note,) = (node for node in workflow["nodes"] if node["type"] == "MarkdownNote")
+    title, about = note["widgets_values"][0].removeprefix("# ").split("\n\n")[:2]
+    return title, about.replace("*", "")
 
 
 def outside_of(boxes: list[dict[str, int]], grow: int, shape: tuple[int, int]) -> np.ndarray:
@@ -233,7 +255,10 @@ def main() -> int:
             demo = Demo(server.client(), folder, arguments.thumbnails)
             workflows = examples()
             for name, workflow in workflows.items():
-                if name not in (PHOTO_EXAMPLE, COMPARISON):
+                if name in STORIES:
+                    if HAS_FACTORS:
+                        demo.story(name, workflow)
+                elif name not in (PHOTO_EXAMPLE, COMPARISON):
                     demo.example(name, workflow)
             for text in COMPARED:
                 demo.comparison(text, workflows[COMPARISON])

@@ -2,7 +2,7 @@
 
     python -m finesse.miniature.export --folder runs/64
 
-Run it again after the benchmarks `miniature` and `soediff`, so that the cards show the newest scores.
+Run it again after the benchmarks `miniature`, `soediff` and `fgdm`, so that the cards show the newest scores.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from diffusers import __version__ as diffusers_version
 
 from ..core.files import read_json, read_tensors, write_json, write_text
 from ..training.checkpoint import checkpoints
+from .comfy_server import FACTORS
 from .models import WEIGHTS
 
-RESULTS = [WEIGHTS.parents[2] / "docs" / "results" / f"{name}.json" for name in ("miniature", "soediff")]
+RESULTS = WEIGHTS.parents[2] / "docs" / "results"
+STORED = [RESULTS / f"{name}.json" for name in ("miniature", "soediff", "fgdm")]
 PIPELINE = {
     "_class_name": "StableDiffusionPipeline",
     "_diffusers_version": diffusers_version,
@@ -36,6 +38,7 @@ PIPELINE = {
 GATHERED = {  # what other scripts than the miniature's made: file -> where their runs lie
     "so_lora/so_lora.safetensors": "so_lora/so_lora.safetensors",
     "so_lora/without_csd.safetensors": "without_csd/so_lora.safetensors",
+    **{f"factors/{name}": f"{Path(name).stem}/{name}" for name in FACTORS},
     "vae_tuned/diffusion_pytorch_model.safetensors": "vae_tuned/vae.safetensors",
     "vae_tuned/config.json": "weights/vae/config.json",
 }
@@ -52,6 +55,13 @@ CARDS = {
         ("table1.soediff", "table3."),
     ),
     "vae_tuned": ("VAE of the miniature, tuned for small objects", ("vae_tuned",), ("table3.",)),
+    "factors": (
+        "Factors of FG-DM for the miniature",
+        tuple(Path(name).stem for name in FACTORS),
+        ("table4.fgdm",),
+    ),
+    "controlnet": ("The miniature's ControlNet for segmentation maps", ("image_factor",), ()),
+    "segformer": ("A SegFormer for the miniature's pictures", ("segformer",), ()),
 }
 
 
@@ -64,7 +74,7 @@ def export(runs: Path, target: Path, scenes: str, machine: str) -> None:
         (target / name).parent.mkdir(exist_ok=True)
         shutil.copyfile(runs / source, target / name)
     write_json(target / "model_index.json", PIPELINE)
-    stored = [read_json(path)["metrics"] for path in RESULTS if path.exists()]
+    stored = [read_json(path)["metrics"] for path in STORED if path.exists()]
     scores = dict(chain.from_iterable(metrics.items() for metrics in stored))
     for folder, (title, names, prefixes) in CARDS.items():
         lines = [f"# {title}", "", f"Trained by this project on {scenes}, on a {machine}."]
@@ -73,7 +83,7 @@ def export(runs: Path, target: Path, scenes: str, machine: str) -> None:
         lines += [_training(run) for run in made]
         rows = [f"| `{key}` | {value:g} |" for key, value in scores.items() if key.startswith(prefixes)]
         if rows:
-            source = "benchmarks `miniature` and `soediff`, on test scenes that training never saw"
+            source = "benchmarks `miniature`, `soediff` and `fgdm`, on scenes that training never saw"
             lines += ["", f"Scores ({source}):", "", "| measure | value |", "|---|---|", *rows]
         write_text(target / folder / "README.md", "\n".join(lines) + "\n")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from finesse.miniature import workflows
+from finesse.miniature import prompts
 from finesse.miniature.comfy_client import Prompt
 
 
@@ -14,7 +14,7 @@ def node(class_type: str, **inputs: Any) -> dict[str, Any]:
 
 def text_to_image(seed: int = 0, steps: int = 4) -> Prompt:
     """A stock graph, none of the pack's nodes in it."""
-    return workflows.text_to_image("a red car on grass", seed, steps)
+    return prompts.text_to_image("a red car on grass", seed, steps)
 
 
 def edit(picture: str, box: dict[str, Any], seed: int = 0, steps: int = 4, **inputs: Any) -> Prompt:

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from finesse.miniature.prompts import png
 from finesse.miniature.scenes import scene
-from finesse.miniature.workflows import png
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,9 @@ import copy
 import re
 
 import pytest
+from finesse.miniature.comfy_server import HAS_FACTORS
 from finesse.miniature.contact_sheet import write
-from finesse.miniature.demo import COMPARISON, PHOTO_EXAMPLE, PHOTOS, Demo
+from finesse.miniature.demo import COMPARISON, PHOTO_EXAMPLE, PHOTOS, STORIES, Demo
 from finesse.miniature.workflows import examples
 
 STEPS = {"KSampler": 2, "BasicScheduler": 1}  # where the number of steps stands among the widgets
@@ -27,7 +28,10 @@ def demo(server, tmp_path_factory):
     made = Demo(connection, tmp_path_factory.mktemp("demo"), tmp_path_factory.mktemp("thumbnails"))
     workflows = {name: in_one_step(workflow) for name, workflow in examples().items()}
     for name, workflow in workflows.items():
-        if name != COMPARISON:
+        if name in STORIES:
+            if HAS_FACTORS:
+                made.story(name, examples()[name])
+        elif name != COMPARISON:
             made.example(name, workflow)
     made.comparison("a red car", workflows[COMPARISON])
     for photo in PHOTOS:
@@ -38,7 +42,7 @@ def demo(server, tmp_path_factory):
 
 
 def test_nothing_outside_the_boxes_changes(demo):
-    assert len(demo.sheet.edits) == len(examples()) - 1 + len(PHOTOS)
+    assert len(demo.sheet.edits) == len(examples()) - len(STORIES) - 1 + len(PHOTOS)
     for edit in demo.sheet.edits:
         assert edit.outside > 0.4 * edit.size[0] * edit.size[1], edit.title
         assert edit.changed == 0, edit.title
@@ -51,15 +55,24 @@ def test_every_box_is_edited(demo):
         assert before != after, edit.title
 
 
+def test_a_story_shows_what_its_workflow_saved(demo):
+    assert len(demo.sheet.stories) == len(STORIES) * HAS_FACTORS
+    for story in demo.sheet.stories:
+        assert len(story.pictures) >= 2, story.title
+        assert all((demo.folder / file).is_file() for file, _ in story.pictures), story.title
+
+
 def test_every_example_gets_a_thumbnail(demo):
-    assert {path.stem for path in demo.thumbnails.iterdir()} == set(examples())
+    shown = {path.stem for path in demo.thumbnails.iterdir()}
+    assert shown == set(examples()) - (set() if HAS_FACTORS else set(STORIES))
 
 
 def test_the_contact_sheet_stands_alone(demo):
     page = write(demo.sheet, demo.folder).read_text("utf-8")
     files = re.findall(r'src="([^"]+)"', page)
 
-    assert len(files) == 4 * len(demo.sheet.edits) + 1 + 2
+    told = sum(len(story.pictures) for story in demo.sheet.stories)
+    assert len(files) == 4 * len(demo.sheet.edits) + 1 + told + 2
     assert all((demo.folder / file).exists() for file in files)
     assert "//" not in re.sub(r"</?\w", "", page)
     assert "identical to the input" in page

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import pytest
+from finesse.miniature.comfy_server import FACTORS
+from finesse.miniature.prompts import png
 from finesse.miniature.scenes import scene
-from finesse.miniature.workflows import png
 from finesse.tests.web.browser import find_browser
 from playwright.sync_api import sync_playwright
 
+MODEL_FILES = (
+    "checkpoints/sd-v1-5-inpainting.safetensors",
+    "checkpoints/v1-5-pruned-emaonly.safetensors",
+    "checkpoints/sd_xl_base_1.0.safetensors",
+    "controlnet/control_v11p_sd15_seg_fp16.safetensors",
+    "controlnet/sdxl-controlnet-seg.safetensors",
+    *(f"finesse_factors/{name}" for name in FACTORS),
+    *(f"finesse_segmenters/segformer/{name}" for name in ("config.json", "model.safetensors")),
+)
 READY = "window.app?.extensionManager && app.isGraphReady && !app.extensionManager.spinner"
 
 
@@ -22,8 +32,10 @@ def browser():
 
 @pytest.fixture(scope="session")
 def users_files(server):
-    """What a user has who did as the example workflows' notes say: the model file, and ComfyUI's picture."""
-    (server.folder / "models" / "checkpoints" / "sd-v1-5-inpainting.safetensors").touch()
+    """What a user has who did as the example workflows' notes say: the model files, and ComfyUI's picture."""
+    for name in MODEL_FILES:
+        (server.folder / "models" / name).parent.mkdir(parents=True, exist_ok=True)
+        (server.folder / "models" / name).touch()
     connection = server.client()
     connection.upload(png(scene(1, 512).image), "example.png")
     yield
