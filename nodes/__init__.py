@@ -4,6 +4,16 @@ from comfy_api.latest import ComfyExtension, io
 from typing_extensions import override
 
 from .box_noise import BoxNoise
+from .condition_maps import SampleConditionMaps
+from .factor_chain import ChainFactor
+from .factor_maps import GetFactorMaps
+from .factors import ApplyFactor, LoadFactor
+from .map_edit import EditMap
+from .maps import ConvertPalette, MapToMasks
+from .paste_object import PasteObject
+from .prompt_objects import ObjectsFromPrompt
+from .seed_selection import SelectSeedByRecall
+from .segment_image import SegmentImage
 from .small_object import CompositeBox, InpaintSmallBox
 from .so_lora import LoadSOLoRA
 
@@ -13,4 +23,9 @@ class FinesseExtension(ComfyExtension):
 
     @override
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [InpaintSmallBox, CompositeBox, LoadSOLoRA, BoxNoise]
+        return [
+            *(InpaintSmallBox, CompositeBox, LoadSOLoRA, BoxNoise),
+            *(LoadFactor, ApplyFactor, ObjectsFromPrompt, SelectSeedByRecall, ConvertPalette, MapToMasks),
+            *(EditMap, PasteObject, SegmentImage),
+            *(ChainFactor, SampleConditionMaps, GetFactorMaps),
+        ]

@@ -7,13 +7,13 @@ from typing import Any
 import node_helpers
 import torch
 from comfy_api.latest import io, ui
-from server import PromptServer
 from torch import Tensor
 from typing_extensions import override
 
 from ..core.boxes import Box, LabelledBox, describe_effective_area, parse_boxes
 from ..core.compositing import composite
 from ..core.edit_region import Edit, check_image, check_mask, pad_to_window, partition, plan_edit
+from .progress_text import show_text
 
 CATEGORY = "Finesse/small objects"
 LEVELS_OF_SD1 = 4
@@ -88,8 +88,7 @@ class InpaintSmallBox(io.ComfyNode):
         latent, inpaint = _encode(vae, image, edit, noise_mask)
         positive = _prompt_per_box(positive, labelled, edit, clip)
         report = _report(edit, labelled, image, mask is not None and usable_mask is None, model, noise_mask)
-        if cls.hidden is not None and cls.hidden.unique_id is not None:
-            PromptServer.instance.send_progress_text(report, cls.hidden.unique_id)
+        show_text(cls, report)
         return io.NodeOutput(
             node_helpers.conditioning_set_values(positive, inpaint),
             node_helpers.conditioning_set_values(negative, inpaint),
@@ -234,13 +233,13 @@ def _encode(
     # the arithmetic of core's InpaintModelConditioning, so that models see what they see there
     keep = (1.0 - mask.round()).movedim(1, -1)  # B1HW -> BHW1
     masked = (pixels - 0.5) * keep + 0.5
-    latent = {"samples": _finite_latent(vae.encode(pixels))}
+    latent = {"samples": finite_latent(vae.encode(pixels))}
     if noise_mask:
         latent["noise_mask"] = mask
-    return latent, {"concat_latent_image": _finite_latent(vae.encode(masked)), "concat_mask": mask}
+    return latent, {"concat_latent_image": finite_latent(vae.encode(masked)), "concat_mask": mask}
 
 
-def _finite_latent(samples: Tensor) -> Tensor:
+def finite_latent(samples: Tensor) -> Tensor:
     if not bool(torch.isfinite(samples).all()):
         raise ValueError(
             f"vae gave {int((~torch.isfinite(samples)).sum())} latent values that are NaN or infinite; "

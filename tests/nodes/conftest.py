@@ -1,7 +1,15 @@
 """The nodes on ComfyUI's own modules, in this process."""
 
+import shutil
+
 import pytest
 from finesse.benchmarks import parity
+from finesse.core import files
+from finesse.miniature import models
+from finesse.tests.miniature.test_nodes import UNET_SHAPES, unet
+from finesse.tests.nodes.factor_chains import DRAWN, texts, write_chain_factor
+from finesse.tests.nodes.maps import run
+from finesse.tests.nodes.small_factors import write
 from finesse.tests.nodes.stand_ins import BOX, SETTINGS, PoolingVAE, cond
 
 
@@ -22,3 +30,123 @@ def inpaint(small_object):
         return output.args
 
     return run
+
+
+@pytest.fixture(scope="session")
+def factor_control():
+    parity.import_comfyui()
+    from finesse.nodes import factor_control
+
+    return factor_control
+
+
+@pytest.fixture(scope="session")
+def model(factor_control):
+    """The miniature's UNet in ComfyUI."""
+    from finesse.miniature import comfy_models
+
+    return comfy_models.load_unet(models.WEIGHTS)
+
+
+@pytest.fixture(scope="session")
+def shaped(factor_control, tmp_path_factory):
+    """Tiny UNets of the big models' shapes, in ComfyUI and in diffusers."""
+    from finesse.miniature import comfy_models
+
+    made = {}
+    for name in ("sd15", "sdxl"):
+        folder = tmp_path_factory.mktemp("shapes") / name
+        shutil.copytree(models.WEIGHTS, folder, ignore=shutil.ignore_patterns("*.safetensors"))
+        theirs = unet(**UNET_SHAPES[name]).eval().requires_grad_(False)
+        models.save(theirs, folder / "unet")
+        stored, _ = files.read_tensors(folder / "unet" / "diffusion_pytorch_model.safetensors")
+        theirs.load_state_dict({key: tensor.float() for key, tensor in stored.items()})
+        made[name] = comfy_models.load_unet(folder), theirs
+    return made
+
+
+@pytest.fixture
+def made(factor_control, tmp_path):
+    """A factor in ComfyUI's hands, and the same one in plain torch."""
+
+    def make(**settings):
+        path = tmp_path / f"{len(list(tmp_path.iterdir()))}.safetensors"
+        plain = write(path, **settings)
+        return factor_control.load_factor(path), plain
+
+    return make
+
+
+@pytest.fixture
+def controlled(factor_control):
+    """Conditioning with a factor on it."""
+
+    def put(conditioning, factor, parents=(), strength=1.0, start=0.0, end=1.0, cache=None):
+        cache = {} if cache is None else cache
+        return factor_control.controlled(conditioning, factor, strength, start, end, parents, cache)
+
+    return put
+
+
+@pytest.fixture
+def ready(factor_control, model):
+    """A control as a sampler has it after its start."""
+
+    def make(factor, parents=(), base=model.model, strength=1.0, span=(0.0, 1.0), previous=None):
+        control = factor_control.FactorControl(factor, parents).set_cond_hint(None, strength, span)
+        control.set_previous_controlnet(previous)
+        control.pre_run(base, base.model_sampling.percent_to_sigma)
+        return control
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def vae(factor_control):
+    """The miniature's VAE in ComfyUI."""
+    from finesse.miniature import comfy_models
+
+    return comfy_models.load_vae(models.WEIGHTS)
+
+
+@pytest.fixture(scope="session")
+def factors(factor_control, tmp_path_factory):
+    """Factors of a chain in ComfyUI's hands, by condition."""
+    folder, loaded = tmp_path_factory.mktemp("factors"), {}
+
+    def load(condition, **settings):
+        key = (condition, *sorted(settings.items()))
+        if key not in loaded:
+            path = folder / f"{len(loaded)}.safetensors"
+            write_chain_factor(path, condition, **settings)
+            loaded[key] = factor_control.load_factor(path)
+        return loaded[key]
+
+    return load
+
+
+@pytest.fixture
+def draw(model, vae):
+    """Sample Condition Maps on the miniature."""
+    from finesse.nodes.condition_maps import SampleConditionMaps
+
+    def run_node(chain, **inputs):
+        inputs = {"model": model, "vae": vae, "chain": chain, **texts(), **DRAWN, **inputs}
+        return run(SampleConditionMaps, **inputs)
+
+    return run_node
+
+
+@pytest.fixture
+def chained(factors):
+    """A chain of conditions; for each the inputs of its Chain Factor may be given by its name."""
+    from finesse.nodes.factor_chain import ChainFactor
+
+    def make(*conditions, **inputs):
+        chain = ()
+        for name in conditions:
+            given = {"factor": factors(name), "chain": chain, **inputs.get(name, {})}
+            chain = run(ChainFactor, **given).chain
+        return chain
+
+    return make

@@ -243,4 +243,21 @@ def test_the_pack_registers_its_nodes(small_object):
     from finesse.nodes import FinesseExtension
 
     ids = [node.define_schema().node_id for node in asyncio.run(FinesseExtension().get_node_list())]
-    assert ids == ["FinesseInpaintSmallBox", "FinesseCompositeBox", "FinesseLoadSOLoRA", "FinesseBoxNoise"]
+    assert ids == [
+        "FinesseInpaintSmallBox",
+        "FinesseCompositeBox",
+        "FinesseLoadSOLoRA",
+        "FinesseBoxNoise",
+        "FinesseLoadFactor",
+        "FinesseApplyFactor",
+        "FinesseObjectsFromPrompt",
+        "FinesseSelectSeedByRecall",
+        "FinesseConvertPalette",
+        "FinesseMapToMasks",
+        "FinesseEditMap",
+        "FinessePasteObject",
+        "FinesseSegmentImage",
+        "FinesseChainFactor",
+        "FinesseSampleConditionMaps",
+        "FinesseGetFactorMaps",
+    ]

@@ -1,0 +1,196 @@
+"""*Load Factor* and *Apply Factor*: a stock sampler draws a condition map from the prompt (FG-DM)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import folder_paths
+from comfy_api.latest import io
+from torch import Tensor
+from typing_extensions import override
+
+from ..core.factor_files import SEGMENTATION
+from .factor_control import Conditioning, FactorControl, LoadedFactor, controlled, load_factor
+from .palette_input import CATEGORY
+
+CONDITIONS = (SEGMENTATION, "depth", "normal", "sketch", "pose")
+MOST_PARENTS = 8
+PARENT = "parent"
+
+FinesseFactor = io.Custom("FINESSE_FACTOR")
+
+
+class LoadFactor(io.ComfyNode):
+    """A factor file, or a checkpoint of the authors' code, as a factor."""
+
+    @classmethod
+    @override
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="FinesseLoadFactor",
+            display_name="Load Factor",
+            category=CATEGORY,
+            description=(
+                "Loads what teaches Stable Diffusion to draw condition maps (FG-DM): segmentation, depth, "
+                "normal, sketch or pose. Reads what Finesse trains and the paper's authors' checkpoints."
+            ),
+            search_aliases=["FG-DM", "factor graph", "adapter", "segmentation from prompt", "load adapter"],
+            inputs=[
+                io.Combo.Input(
+                    "factor",
+                    options=folder_paths.get_filename_list(FOLDER),
+                    tooltip="A file in models/finesse_factors; .pth and .ckpt are the authors' checkpoints.",
+                ),
+                io.Combo.Input(
+                    "condition",
+                    options=list(CONDITIONS),
+                    default=SEGMENTATION,
+                    optional=True,
+                    tooltip=(
+                        "What a .pth or .ckpt draws, for such a file does not say it; the authors' released "
+                        "one draws segmentations. A .safetensors knows it itself, and this is not read."
+                    ),
+                ),
+            ],
+            outputs=[
+                FinesseFactor.Output("factor", tooltip="Link it to Apply Factor or Sample Condition Maps."),
+                io.String.Output(
+                    "report", tooltip="What it draws, in which palette, for which model, from which parents."
+                ),
+            ],
+        )
+
+    @classmethod
+    @override
+    def execute(cls, factor: str, condition: str = SEGMENTATION) -> io.NodeOutput:
+        loaded = load_factor(folder_paths.get_full_path_or_raise(FOLDER, factor), condition)
+        return io.NodeOutput(loaded, report(loaded))
+
+
+class ApplyFactor(io.ComfyNode):
+    """Conditioning under which any sampler draws the factor's map."""
+
+    @classmethod
+    @override
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="FinesseApplyFactor",
+            display_name="Apply Factor",
+            category=CATEGORY,
+            description=(
+                "Makes any sampler draw a condition map of the prompt instead of a picture. Use the base "
+                "model that the factor was trained for, and its size, 256 pixels for SD1.x."
+            ),
+            search_aliases=["FG-DM", "factor graph", "condition map", "segmentation from prompt"],
+            inputs=[
+                io.Conditioning.Input("positive", tooltip="What the map shows, or what to keep in mind."),
+                io.Conditioning.Input("negative", tooltip="What to keep out."),
+                FinesseFactor.Input("factor", tooltip="From Load Factor."),
+                io.Float.Input(
+                    "strength",
+                    default=1.0,
+                    min=0.0,
+                    max=10.0,
+                    step=0.01,
+                    tooltip="1 is as trained; 0 is the plain model, which draws pictures.",
+                ),
+                io.Float.Input(
+                    "start_percent",
+                    default=0.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.001,
+                    tooltip="Where in the sampling the factor sets in; 0 is the start.",
+                ),
+                io.Float.Input(
+                    "end_percent",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.001,
+                    tooltip="Where in the sampling the factor ends; 1 is the end.",
+                ),
+                io.Autogrow.Input(
+                    "parents",
+                    optional=True,
+                    template=io.Autogrow.TemplatePrefix(
+                        io.Latent.Input(PARENT, tooltip="A finished map that the factor reads, as latent."),
+                        prefix=PARENT,
+                        min=0,
+                        max=MOST_PARENTS,
+                    ),
+                    tooltip=(
+                        "The latents of the maps that a later factor reads, in the order that Load Factor's "
+                        "report tells. Of one that is not linked the factor knows nothing."
+                    ),
+                ),
+            ],
+            outputs=[
+                io.Conditioning.Output("positive", tooltip="Positive conditioning for the sampler."),
+                io.Conditioning.Output("negative", tooltip="Negative conditioning for the sampler."),
+            ],
+        )
+
+    @classmethod
+    @override
+    def execute(
+        cls,
+        positive: Conditioning,
+        negative: Conditioning,
+        factor: LoadedFactor,
+        strength: float,
+        start_percent: float,
+        end_percent: float,
+        parents: Mapping[str, dict[str, Any]] | None = None,
+    ) -> io.NodeOutput:
+        latents = finished_parents(factor, parents or {})
+        made: dict[Any, FactorControl] = {}
+        settings = (factor, strength, start_percent, end_percent, latents, made)
+        return io.NodeOutput(controlled(positive, *settings), controlled(negative, *settings))
+
+
+def finished_parents(factor: LoadedFactor, given: Mapping[str, dict[str, Any]]) -> list[Tensor | None]:
+    """The samples of the factor's parents, in its order, from latents named parent0, parent1, ….
+
+    None for one that is missing. Raises ValueError for one that the factor does not read or that is no
+    latent of a picture.
+    """
+    names = [f"{PARENT}{i}" for i in range(len(factor.info.parents))]
+    linked = {name: latent["samples"] for name, latent in given.items() if latent is not None}
+    for name, samples in linked.items():
+        if name not in names:
+            raise ValueError(
+                f"{name}: {factor.name} does not read it; its parents are"
+                f" {', '.join(factor.info.parents) or 'none'}; unlink it or load another factor"
+            )
+        if samples.ndim != 4:
+            raise ValueError(
+                f"{name}: got a latent of {list(samples.shape)}; link the latent of a picture, (B, C, h, w)"
+            )
+    return [linked.get(name) for name in names]
+
+
+def report(factor: LoadedFactor) -> str:
+    """What Load Factor tells of a factor."""
+    info = factor.info
+    palette = f" in the palette {info.palette}" if info.palette else ""
+    lines = [f"{factor.name} draws {info.condition} maps{palette}, for {info.base}."]
+    if info.parents:
+        parents = ", ".join(f"{PARENT}{i} {name}" for i, name in enumerate(info.parents))
+        lines.append(f"It reads the maps of its parents: {parents}.")
+    trained = ", ".join(f"{name} {value}" for name, value in info.trained.items()) or "not told"
+    lines.append(f"Trained: {trained}.")
+    return "\n".join(lines)
+
+
+def _register_folder() -> str:
+    """models/finesse_factors, beside what extra_model_paths.yaml may have added."""
+    name = "finesse_factors"
+    folder_paths.add_model_folder_path(name, str(Path(folder_paths.models_dir) / name))
+    folder_paths.folder_names_and_paths[name][1].update({".safetensors", ".pth", ".ckpt"})
+    return name
+
+
+FOLDER = _register_folder()

@@ -1,0 +1,160 @@
+"""*Select Seed by Recall*: of many maps the one that shows most of what the prompt asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
+
+import torch
+from comfy_api.latest import io, ui
+from torch import Tensor
+from typing_extensions import override
+
+from ..core.prompt_objects import labels_from, shown_by
+from ..core.recall import Candidate, ranked
+from .contact_sheet import contact_sheet
+from .palette_input import (
+    CATEGORY,
+    chosen_palette,
+    custom_palette_input,
+    labels_of,
+    palette_input,
+    pixels_of,
+)
+from .progress_text import show_text
+
+MOST = 4096
+
+
+class SelectSeedByRecall(io.ComfyNode):
+    """Maps ranked by their object recall (FG-DM, section 4), the best of them and their seeds."""
+
+    @classmethod
+    @override
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="FinesseSelectSeedByRecall",
+            display_name="Select Seed by Recall",
+            category=CATEGORY,
+            description=(
+                "Ranks segmentation maps by how many of the wanted objects each shows, and gives the best "
+                "maps and their seeds, with a table and a contact sheet. The maps may come from anywhere, as "
+                "long as they are painted in the palette."
+            ),
+            search_aliases=["best seed", "rank", "pick", "score", "recall", "contact sheet", "FG-DM"],
+            inputs=_inputs(),
+            outputs=[
+                io.Image.Output("best", tooltip="The best maps, the best first; top_k says how many."),
+                io.Int.Output("seed", tooltip="The best map's seed; without seeds, its index."),
+                io.Int.Output("index", tooltip="The best map's place among the maps, from 0."),
+                io.Float.Output("recall", tooltip="The fraction of the objects that the best map shows."),
+                io.Array.Output("seeds", tooltip="The seeds of the best maps, the best first."),
+                io.Array.Output("indices", tooltip="The places of the best maps, the best first."),
+                io.String.Output("table", tooltip="All maps, with what each shows and lacks."),
+                io.Image.Output("contact_sheet", tooltip="All maps in one picture, the best framed."),
+            ],
+            hidden=[io.Hidden.unique_id],
+            is_output_node=True,
+        )
+
+    @classmethod
+    @override
+    def execute(
+        cls,
+        maps: Tensor,
+        palette: str,
+        objects: str,
+        minimal_area: float,
+        top_k: int,
+        seeds: Any = None,
+        custom_palette: str = "",
+    ) -> io.NodeOutput:
+        chosen = chosen_palette(palette, custom_palette)
+        wanted = shown_by(labels_from(objects, chosen), chosen)
+        if not wanted:
+            raise ValueError(
+                f"objects is {objects!r}, so there is nothing to rank by; link Objects from Prompt, or write "
+                "labels such as dog, cat."
+            )
+        if top_k < 1:
+            raise ValueError(f"top_k is {top_k}; ask for 1 map at least.")
+        pixels = pixels_of(maps, "maps")
+        own = None if seeds is None else _read_seeds(seeds)
+        candidates = ranked(labels_of(pixels, chosen), wanted, minimal_area, own)
+        best = candidates[:top_k]
+        table = table_of(candidates, seeded=own is not None)
+        legend = {name: chosen.colours[chosen.index(name)] for name in wanted}
+        drawn = contact_sheet(pixels, candidates, legend, len(best), own is not None)
+        sheet = torch.from_numpy(drawn).unsqueeze(0) / 255  # HWC -> 1HWC
+        show_text(cls, table)
+        indices = [candidate.index for candidate in best]
+        return io.NodeOutput(
+            maps[indices],
+            best[0].seed,
+            best[0].index,
+            best[0].recall,
+            [candidate.seed for candidate in best],
+            indices,
+            table,
+            sheet,
+            ui={**ui.PreviewImage(sheet, cls=cls).as_dict(), **ui.PreviewText(table).as_dict()},
+        )
+
+
+def _inputs() -> list[io.Input]:
+    return [
+        io.Image.Input(
+            "maps", tooltip="Segmentation maps, a batch; the nearest colour of the palette counts."
+        ),
+        palette_input(),
+        io.String.Input(
+            "objects",
+            default="",
+            tooltip="What the maps should show: labels or common words, with commas between.",
+        ),
+        io.Float.Input(
+            "minimal_area",
+            default=0.003,
+            min=0.0,
+            max=1.0,
+            step=0.001,
+            round=0.0001,
+            tooltip="The fraction of the map from which on an object counts as shown.",
+        ),
+        io.Int.Input(
+            "top_k", default=1, min=1, max=MOST, tooltip="How many of the best maps to give, at most all."
+        ),
+        io.Array.Input(
+            "seeds",
+            optional=True,
+            tooltip="The seed of each map, in the maps' order. Without, the maps go by their index.",
+        ),
+        custom_palette_input(),
+    ]
+
+
+def table_of(candidates: Sequence[Candidate], seeded: bool = True) -> str:
+    """A line for each candidate below a heading, in their order; without seeds there is no such column."""
+    rows = [("rank", "seed", "index", "recall", "found", "missing")]
+    for rank, candidate in enumerate(candidates, 1):
+        found, missing = ", ".join(candidate.found) or "-", ", ".join(candidate.missing) or "-"
+        numbers = (str(rank), str(candidate.seed), str(candidate.index), f"{candidate.recall:.0%}")
+        rows.append((*numbers, found, missing))
+    columns = [column for column in zip(*rows, strict=True) if seeded or column[0] != "seed"]
+    padded = [_padded(column, right=column[0] not in ("found", "missing")) for column in columns]
+    return "\n".join(" | ".join(row).rstrip() for row in zip(*padded, strict=True))
+
+
+def _padded(column: Sequence[str], right: bool) -> list[str]:
+    width = max(map(len, column))
+    return [cell.rjust(width) if right else cell.ljust(width) for cell in column]
+
+
+def _read_seeds(seeds: Any) -> list[int]:
+    if not isinstance(seeds, (list, tuple)):
+        raise ValueError(f"seeds must be a list of whole numbers, got {seeds!r}; link one seed for each map.")
+    for seed in seeds:
+        if not isinstance(seed, Integral) or isinstance(seed, bool):
+            raise ValueError(f"seeds holds {seed!r}, which is no whole number; link one seed for each map.")
+    return [int(seed) for seed in seeds]
