@@ -1,6 +1,6 @@
-"""Results files, docs/results/<name>.json, and the tables that README shows of them.
+"""Results files, docs/results/<name>.json, and the tables that README and docs/*.md show of them.
 
-python -m finesse.benchmarks.results    # write README's tables anew from the stored results
+python -m finesse.benchmarks.results    # write those tables anew from the stored results
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from ..core.provenance import git_commit
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "results"
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]  # tables of a group stand in docs
 
 
 def write_results(command: str, metrics: Mapping[str, float], name: str = "") -> Path:
@@ -66,7 +67,7 @@ def table(name: str, group: str = "") -> str:
         ]
     )
     # the command of many tables is told once, in their file
-    told = f"[its command](docs/results/{name}.json)" if group else f"`{results['command']}`"
+    told = f"[its command](results/{name}.json)" if group else f"`{results['command']}`"
     return "\n".join([*lines, "", f"Measured by {told} on a {results['machine']}, {results['date']}."])
 
 
@@ -97,6 +98,6 @@ def rendered(text: str) -> str:
 
 
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    write_text(readme, rendered(readme.read_text(encoding="utf-8")))
-    sys.stdout.write(f"{readme} is up to date\n")
+    for page in PAGES:
+        write_text(page, rendered(page.read_text(encoding="utf-8")))
+        sys.stdout.write(f"{page} is up to date\n")

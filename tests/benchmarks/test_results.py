@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 
 import pytest
 from finesse.benchmarks import results
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_a_results_file_says_where_its_numbers_come_from(tmp_path, monkeypatch):
@@ -46,7 +43,13 @@ def test_a_number_that_is_none_is_refused(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_readme_shows_the_stored_results():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert "<!-- results:" in readme
-    assert results.rendered(readme) == readme
+@pytest.mark.parametrize("page", results.PAGES, ids=lambda page: page.name)
+def test_a_page_shows_the_stored_results(page):
+    text = page.read_text(encoding="utf-8")
+    assert results.rendered(text) == text
+
+
+def test_all_stored_results_are_shown():
+    pages = "".join(page.read_text(encoding="utf-8") for page in results.PAGES)
+    for path in results.FOLDER.glob("*.json"):
+        assert f"<!-- results:{path.stem}" in pages, path

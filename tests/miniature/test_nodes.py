@@ -210,8 +210,7 @@ def test_the_extension_offers_the_loader(miniature):
     from finesse.miniature import nodes
 
     extension = asyncio.run(nodes.comfy_entrypoint())
-    (node,) = asyncio.run(extension.get_node_list())
-    schema = node.define_schema()
-    assert schema.node_id == "FinesseMiniatureLoader"
-    assert schema.inputs[0].options == ["text-to-image", "inpainting"]
-    assert all(slot.tooltip for slot in [*schema.inputs, *schema.outputs])
+    loaders = [node.define_schema() for node in asyncio.run(extension.get_node_list())]
+    assert [schema.node_id for schema in loaders] == ["FinesseMiniatureLoader", "FinesseMiniatureControlNet"]
+    assert loaders[0].inputs[0].options == ["text-to-image", "inpainting"]
+    assert all(slot.tooltip for schema in loaders for slot in [*schema.inputs, *schema.outputs])

@@ -1,0 +1,130 @@
+"""FG-DM's tables on a miniature with random weights: what they hold, and that rows do not mix."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+
+import pytest
+import torch
+from diffusers import ControlNetModel
+from finesse.benchmarks import fgdm, fgdm_downstream, fgdm_timing
+from finesse.benchmarks.fgdm_methods import Prompt, Studio, StudioConfig, mean_iou, prompts_of, recalls
+from finesse.core.factor_files import FactorInfo, write_factor
+from finesse.miniature import judges, models
+from finesse.miniature.factor_maps import PALETTE
+from finesse.miniature.things import THINGS
+from finesse.training.config import TrainConfig
+from finesse.training.factor_unet import build_factor
+
+
+@pytest.fixture(scope="module")
+def config(miniature):
+    torch.manual_seed(0)
+    unet = models.load(miniature).unet
+    models.save(ControlNetModel.from_unet(unet), miniature / "controlnet")
+    for kind in (judges.Classifier, judges.Segmenter):
+        judges.save_judge(kind(), miniature / "judges" / f"{kind.__name__.lower()}.safetensors")
+    info = FactorInfo(condition="segmentation", palette="coco-stuff", base="miniature")
+    path = miniature / "factors" / "segmentation.safetensors"
+    write_factor(path, build_factor(unet, "timestep", 0), info)
+    return StudioConfig(str(miniature), factor=str(path), picture_steps=2, precision="no")
+
+
+@pytest.fixture(scope="module")
+def studio(config):
+    return Studio(config, torch.device("cpu"))
+
+
+def test_prompts_name_four_to_eight_things():
+    prompts = prompts_of(30)
+    assert len({prompt.text for prompt in prompts}) == 30
+    for prompt in prompts:
+        assert 4 <= len(prompt.things) <= 8
+        assert all(thing in THINGS and thing in prompt.text for thing in prompt.things)
+
+
+def test_a_row_depends_on_its_prompt_and_seed_alone(studio):
+    texts = [prompt.text for prompt in prompts_of(3)]
+    together = studio.maps(texts, [5, 6, 7], 2)
+    alone = studio.maps(texts[1:2], [6], 2)
+    assert together.shape == (3, 3, 64, 64)
+    assert (together[1] - alone[0]).abs().max() < 1e-4
+    hint = together[:1]
+    picture = studio.pictures(texts[:1], [3], hint)
+    assert picture.shape == (1, 3, 64, 64)
+    assert torch.equal(picture, studio.pictures(texts[:1], [3], hint))
+
+
+def test_maps_are_read_by_the_nearest_colour(studio):
+    labels = torch.tensor([PALETTE.index(name) for name in ("dog", "grass", "car", "snow")]).view(1, 2, 2)
+    maps = studio.table[labels].movedim(-1, 1) / 255
+    assert torch.equal(studio.decoded(maps + 0.02 * torch.rand_like(maps)), labels)
+    prompt = Prompt("a dog and a car", ("dog", "car"))
+    assert recalls(labels, [prompt]).tolist() == [1.0]
+    assert recalls(labels[..., :1], [prompt]).tolist() == [1.0]
+    assert recalls(labels[..., 1:], [prompt]).tolist() == [0.0]
+
+
+def test_early_stop_ends_as_if_it_had_been_run(config):
+    generator = random.Random(0)
+    for _ in range(30):
+        found = {
+            name: torch.tensor([[generator.choice((0.0, 0.25, 0.5, 0.75, 1.0)) for _ in range(10)]])
+            for name in ("recall", "halfway")
+        }
+        (chosen,), (steps,) = (values.tolist() for values in fgdm.survivors(found, config))
+        alive, cost = [], 0.0
+        for start in (0, 5):
+            own = list(range(start, start + 5))
+            kept = max(
+                itertools.combinations(own, config.keep),
+                key=lambda kept: (sum(found["halfway"][0, i].item() for i in kept), [-i for i in kept]),
+            )
+            alive += kept
+            cost += (5 + config.keep) / 2
+            if max(found["recall"][0, i].item() for i in alive) >= config.stop_at:
+                break
+        assert found["recall"][0, chosen] == max(found["recall"][0, i] for i in alive)
+        assert chosen in alive
+        assert steps == cost
+
+
+def test_mean_iou_against_counting():
+    seen, asked = torch.tensor([[[0, 0, 1, 1]]]), torch.tensor([[[0, 1, 1, 2]]])
+    assert mean_iou(seen, asked) == pytest.approx((1 / 2 + 1 / 3 + 0) / 3)
+
+
+def test_the_command_writes_all_tables_and_goes_on(config, tmp_path, monkeypatch):
+    monkeypatch.setattr("finesse.benchmarks.results.FOLDER", tmp_path / "results")
+    monkeypatch.setattr(fgdm, "FOLDER", tmp_path / "results")
+    for module in (fgdm, fgdm_timing):
+        monkeypatch.setattr(module, "MOST_SEEDS", 2)
+        monkeypatch.setattr(module, "SEEDS_OF_TABLE3", (1, 2))
+        monkeypatch.setattr(module, "PER_PASS", 2)
+    for name, value in {"REAL": 4, "MADE": 2, "TESTED": 3, "CANDIDATES": 2}.items():
+        monkeypatch.setattr(fgdm_downstream, name, value)
+    monkeypatch.setattr(fgdm_downstream, "PLAN", TrainConfig(steps=2, batch_size=2))
+    monkeypatch.setattr(fgdm, "SHOWN", 1)
+    command = ["fgdm", "--base", config.base, "--factor", config.factor, "--picture_steps", "1"]
+    command += ["--prompts", "2", "--drawn", "2", "--timed", "1", "--keep", "1", "--work", str(tmp_path)]
+    command += ["--without_distillation", config.factor]
+    (tmp_path / "results").mkdir()
+    monkeypatch.setattr("sys.argv", command)
+    fgdm.main()
+    metrics = json.loads((tmp_path / "results" / "fgdm.json").read_text())["metrics"]
+    for name in ("stock_n1", "stock_n10", "fgdm_n1", "fgdm_n10_t10", "fgdm_n10_t20", "fgdm_early"):
+        assert 0 <= metrics[f"table4.{name}.recall"] <= 1
+        assert metrics[f"table4.{name}.seconds"] > 0
+    assert metrics["table4.stock_n10.time"] == 1
+    for name in ("n1_t10", "n2_t20"):
+        low, middle, high = (metrics[f"table3.{name}.{key}"] for key in ("min", "median", "max"))
+        assert low <= middle <= high
+    assert metrics["table2.with_distillation.recall"] == metrics["table2.without_distillation.recall"]
+    for name in ("real", "real_and_made"):
+        assert 0 <= metrics[f"downstream.{name}.miou"] <= 1
+    assert (tmp_path / "results" / "fgdm.png").is_file()
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.safetensors")}
+    fgdm.main()
+    assert kept == {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.safetensors")}
