@@ -7,6 +7,10 @@ from html import escape
 from pathlib import Path
 from string import Template
 
+STORIES = """  <h2>Maps before the picture</h2>
+  <p class="soft">A factor of FG-DM draws segmentation maps of a prompt with many objects, ten seeds of
+  them; the one that shows most of the objects becomes the picture, by a ControlNet. Maps can be edited
+  and chained on the way. No seed picked but by recall.</p>"""
 Box = tuple[int, int, int, int]  # x, y, width, height in pixels
 
 TEMPLATE = Path(__file__).with_name("contact_sheet.html")
@@ -82,7 +86,7 @@ def write(sheet: Sheet, folder: Path) -> Path:
         verdict=_verdict(sheet.edits),
         edits="\n".join(map(_edit, sheet.edits)),
         comparisons="\n".join(map(_comparison, sheet.comparisons)),
-        stories="\n".join(map(_story, sheet.stories)),
+        stories="\n".join([STORIES, *map(_story, sheet.stories)] if sheet.stories else []),
         drawings="\n".join(map(_drawing, sheet.drawings)),
         facts="\n".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in sheet.facts),
     )
