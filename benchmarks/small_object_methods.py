@@ -18,7 +18,6 @@ from ..training import lora, sampling
 from ..training.base_model import Embedded, load_base
 from ..training.config import option
 from ..training.inpainting import condition, draw_masks
-from ..training.so_lora import embeddings
 
 Method = Callable[["Boxes", Embedded, Tensor], Tensor]
 
@@ -51,9 +50,7 @@ class StudioConfig:
         "unet", "the text-to-image UNet, for Blended Diffusion: a folder in base, or any other"
     )
     so_lora: str = option(str(models.WEIGHTS / "so_lora" / "so_lora.safetensors"), "SO-LoRA file")
-    without_csd: str = option(
-        str(models.WEIGHTS / "so_lora" / "without_csd.safetensors"), "another, trained without L_csd"
-    )
+    without_csd: str = option("", "another, trained without L_csd: two more rows of Table 3")
     tuned_vae: str = option(str(models.WEIGHTS / "vae_tuned"), "folder of the tuned VAE")
     steps: int = option(20, "sampling steps")
     guidance: float = option(3.0, "classifier-free guidance")
@@ -71,25 +68,25 @@ class Studio:
         tuned = AutoencoderKL.from_pretrained(arguments.tuned_vae, local_files_only=True).float()
         for network in (plain, tuned):
             network.to(device).eval().requires_grad_(False)
-        ours, without_csd = (self.adapted(path) for path in (arguments.so_lora, arguments.without_csd))
+        ours = self.adapted(arguments.so_lora)
         self.empty = self.base.embed([""])
         self.added = None
         if self.base.is_sdxl:
             side = self.base.unet.config.sample_size * self.base.cell
-            self.added = embeddings(self.empty.pooled[0], side)
+            self.added = sampling.embeddings(self.empty.pooled[0], side)
         stock, vae = partial(self.inpaint, self.base.unet), self.base.vae
         self.peers = {
             "blended": partial(self.blended, plain),
             "base": partial(stock, vae),
             "crop_paste": self.crop_paste,
         }
-        self.ablation = {
-            "base": partial(stock, vae),
-            "so_lora": partial(self.inpaint, without_csd, vae),
-            "so_lora_vt": partial(self.inpaint, without_csd, tuned),
-            "so_lora_csd": partial(self.inpaint, ours, vae),
-            "all": partial(self.inpaint, ours, tuned),
-        }
+        self.ablation = {"base": partial(stock, vae)}
+        if arguments.without_csd:
+            without_csd = self.adapted(arguments.without_csd)
+            self.ablation["so_lora"] = partial(self.inpaint, without_csd, vae)
+            self.ablation["so_lora_vt"] = partial(self.inpaint, without_csd, tuned)
+        self.ablation["so_lora_csd"] = partial(self.inpaint, ours, vae)
+        self.ablation["all"] = partial(self.inpaint, ours, tuned)
         self.tuned = tuned
 
     def adapted(self, path: str) -> UNet2DConditionModel:

@@ -29,7 +29,7 @@ from diffusers import UNet2DConditionModel
 from PIL import Image
 from torch import Tensor
 
-from ..training import measure, so_lora
+from ..training import measure, sampling, so_lora
 from ..training.base_model import BaseModel, load_base
 from ..training.batches import Draw
 from ..training.config import TrainConfig, option, parse
@@ -151,7 +151,7 @@ def build_peer(config: so_lora.SoLoraConfig, base: BaseModel) -> PeerTask:
         base.schedule,
         empty.context[0].float(),
         csd_weight=config.csd_weight,
-        added=so_lora.embeddings(empty.pooled[0], config.resolution) if base.is_sdxl else None,
+        added=sampling.embeddings(empty.pooled[0], config.resolution) if base.is_sdxl else None,
     )
 
 

@@ -10,12 +10,11 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ..core.factor_chain import judged_place
-from ..core.palettes import PALETTES, Palette
-from ..core.prompt_objects import labels_from, shown_by
+from ..core.palettes import PALETTES
 from .chain_sampling import EarlyStop, Given
 from .factor_chain import Chain, check_links
 from .factor_control import Conditioning
-from .palette_input import chosen_palette
+from .palette_input import chosen_palette, wanted_objects
 from .small_object import finite_latent
 
 
@@ -104,11 +103,4 @@ def early_stop(
             f"palette is {chosen.name}, but {judged.factor.name} paints in {judged.info.palette};"
             " choose that."
         )
-    return EarlyStop(chosen, _wanted(objects, chosen), minimal_area, stop_at, keep)
-
-
-def _wanted(objects: str, palette: Palette) -> dict[str, list[int]]:
-    wanted = shown_by(labels_from(objects, palette), palette)
-    if not wanted:
-        raise ValueError(f"objects is {objects!r}, which names none; write labels such as dog, cat.")
-    return wanted
+    return EarlyStop(chosen, wanted_objects(objects, chosen), minimal_area, stop_at, keep)

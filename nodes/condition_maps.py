@@ -17,7 +17,7 @@ from .factor_chain import Chain, FinesseFactorChain, as_chain
 from .factor_control import Conditioning, LoadedFactor
 from .factor_maps import FactorMaps, FinesseFactorMaps
 from .factors import FinesseFactor
-from .palette_input import CATEGORY, custom_palette_input, palette_input
+from .palette_input import CATEGORY, custom_palette_input, minimal_area_input, palette_input
 from .progress_text import show_text
 from .row_sampling import Sampling
 from .small_object import MAX_SIDE
@@ -194,16 +194,7 @@ def _early_stop_inputs() -> list[io.Input]:
                 "between. Empty draws all candidates to the end."
             ),
         ),
-        io.Float.Input(
-            "minimal_area",
-            default=0.003,
-            min=0.0,
-            max=1.0,
-            step=0.001,
-            round=0.0001,
-            optional=True,
-            tooltip="The fraction of a map from which on an object counts as shown.",
-        ),
+        minimal_area_input("The fraction of a map from which on an object counts as shown.", optional=True),
         io.Float.Input(
             "stop_at",
             default=1.0,

@@ -21,6 +21,7 @@ from .palette_input import (
     chosen_palette,
     custom_palette_input,
     labels_of,
+    minimal_area_input,
     palette_input,
     pixels_of,
 )
@@ -112,15 +113,7 @@ class MapToMasks(io.ComfyNode):
                         "all but those for nothing (unlabeled, background)."
                     ),
                 ),
-                io.Float.Input(
-                    "minimal_area",
-                    default=0.003,
-                    min=0.0,
-                    max=1.0,
-                    step=0.001,
-                    round=0.0001,
-                    tooltip="The fraction of the map below which an object is left out.",
-                ),
+                minimal_area_input("The fraction of the map below which an object is left out."),
                 custom_palette_input(),
             ],
             outputs=[

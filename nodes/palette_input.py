@@ -13,6 +13,7 @@ from torch import Tensor
 from ..core.custom_palette import EXAMPLE, custom_palette
 from ..core.edit_region import check_image
 from ..core.palettes import COCO_STUFF, PALETTES, Palette
+from ..core.prompt_objects import labels_from, shown_by
 
 CATEGORY = "Finesse/factor graph"
 CUSTOM = "custom"
@@ -44,6 +45,31 @@ def custom_palette_input(name: str = "custom_palette", chosen_by: str = "palette
             f"{EXAMPLE}. A .json file's text can be linked."
         ),
     )
+
+
+def minimal_area_input(tooltip: str, optional: bool = False) -> io.Float.Input:
+    """From which share of a map on an object counts."""
+    return io.Float.Input(
+        "minimal_area",
+        default=0.003,
+        min=0.0,
+        max=1.0,
+        step=0.001,
+        round=0.0001,
+        optional=optional,
+        tooltip=tooltip,
+    )
+
+
+def wanted_objects(objects: str, palette: Palette) -> dict[str, list[int]]:
+    """The objects of a list as `recall.ranked` takes them. ValueError when it names none or others."""
+    wanted = shown_by(labels_from(objects, palette), palette)
+    if not wanted:
+        raise ValueError(
+            f"objects is {objects!r}, so there is nothing to rank by; link Objects from Prompt, or write "
+            "labels such as dog, cat."
+        )
+    return wanted
 
 
 def chosen_palette(

@@ -11,7 +11,6 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 from typing_extensions import override
 
-from ..core.prompt_objects import labels_from, shown_by
 from ..core.recall import Candidate, ranked
 from .contact_sheet import contact_sheet
 from .palette_input import (
@@ -19,8 +18,10 @@ from .palette_input import (
     chosen_palette,
     custom_palette_input,
     labels_of,
+    minimal_area_input,
     palette_input,
     pixels_of,
+    wanted_objects,
 )
 from .progress_text import show_text
 
@@ -71,12 +72,7 @@ class SelectSeedByRecall(io.ComfyNode):
         custom_palette: str = "",
     ) -> io.NodeOutput:
         chosen = chosen_palette(palette, custom_palette)
-        wanted = shown_by(labels_from(objects, chosen), chosen)
-        if not wanted:
-            raise ValueError(
-                f"objects is {objects!r}, so there is nothing to rank by; link Objects from Prompt, or write "
-                "labels such as dog, cat."
-            )
+        wanted = wanted_objects(objects, chosen)
         if top_k < 1:
             raise ValueError(f"top_k is {top_k}; ask for 1 map at least.")
         pixels = pixels_of(maps, "maps")
@@ -113,15 +109,7 @@ def _inputs() -> list[io.Input]:
             default="",
             tooltip="What the maps should show: labels or common words, with commas between.",
         ),
-        io.Float.Input(
-            "minimal_area",
-            default=0.003,
-            min=0.0,
-            max=1.0,
-            step=0.001,
-            round=0.0001,
-            tooltip="The fraction of the map from which on an object counts as shown.",
-        ),
+        minimal_area_input("The fraction of the map from which on an object counts as shown."),
         io.Int.Input(
             "top_k", default=1, min=1, max=MOST, tooltip="How many of the best maps to give, at most all."
         ),

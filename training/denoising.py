@@ -5,7 +5,8 @@ Serves text-to-image UNets (4 channels) and inpainting ones (9: noisy latent, ma
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -43,13 +44,17 @@ class DenoisingTask(Task):
         text_encoder: nn.Module | None = None,
         text_dropout: float = 0.1,
         min_snr: float = 5.0,
+        added: Mapping[str, Tensor] | None = None,
         make_preview: Callable[[], Image.Image | None] = lambda: None,
     ) -> None:
-        """`empty` stands for no text: (L,) tokens, or (L, width) embeddings where contexts are cached."""
+        """`empty` stands for no text: (L,) tokens, or (L, width) embeddings where contexts are cached.
+
+        added: for an SDXL `text_embeds` (width,) of the empty prompt and `time_ids` (6,) of every picture.
+        """
         super().__init__()
         self.unet, self.text_encoder = unet, text_encoder
         self.schedule, self.text_dropout, self.min_snr = schedule, text_dropout, min_snr
-        self.make_preview = make_preview
+        self.added, self.make_preview = added, make_preview
         self.register_buffer("empty", empty, persistent=False)
 
     def forward(self, batch: dict[str, Tensor], draw: Draw) -> dict[str, Tensor]:
@@ -59,11 +64,23 @@ class DenoisingTask(Task):
         inputs = [self.schedule.add_noise(latents, noise, timestep)]
         if "mask" in batch:
             inputs += [batch["mask"].float(), batch["masked_latents"].float()]
-        context = self.context(batch, drop=draw.uniform() < self.text_dropout)
-        predicted = self.unet(torch.cat(inputs, dim=1), timestep, context).sample
-        error = (predicted.float() - noise).square().mean(dim=(1, 2, 3))
+        predicted = self.unet(torch.cat(inputs, dim=1), timestep, **self.text(batch, draw)).sample
+        return {"denoise": self.loss((predicted.float() - noise).square(), timestep)}
+
+    def loss(self, error: Tensor, timestep: Tensor) -> Tensor:
+        """The mean of squared errors (B, C, h, w), each row by its timestep's weight."""
         weight = min_snr_weight(self.schedule.snr(timestep), self.min_snr)
-        return {"denoise": (weight * error).mean()}
+        return (weight * error.mean(dim=(1, 2, 3))).mean()
+
+    def text(self, batch: dict[str, Tensor], draw: Draw) -> dict[str, Any]:
+        """What the UNet reads of the texts, some of them dropped."""
+        drop = draw.uniform() < self.text_dropout
+        read: dict[str, Any] = {"encoder_hidden_states": self.context(batch, drop)}
+        if self.added:
+            pooled = torch.where(drop[:, None], self.added["text_embeds"], batch["pooled"])
+            sizes = self.added["time_ids"].expand(len(drop), -1)
+            read["added_cond_kwargs"] = {"text_embeds": pooled, "time_ids": sizes}
+        return read
 
     def context(self, batch: dict[str, Tensor], drop: Tensor) -> Tensor:
         """(B, L, width) text embeddings, those of the empty prompt where `drop` (B,)."""

@@ -34,7 +34,6 @@ from .denoising import use_plain_attention
 from .factor_task import FactorTask
 from .factor_unet import KINDS, FactoredUNet, build_factor
 from .map_examples import CachedMaps, prepare
-from .so_lora import embeddings
 from .trainer import train
 
 SHOWN = 4  # columns of the preview
@@ -162,7 +161,7 @@ def build_task(config: FactorConfig, base: BaseModel, unet: FactoredUNet, batche
         distill_every=config.distill_every,
         distill_weight=config.distill_weight,
         by_area=config.by_area and config.condition == SEGMENTATION,
-        added=embeddings(batches.texts["pooled"][0], config.resolution) if base.is_sdxl else None,
+        added=sampling.embeddings(batches.texts["pooled"][0], config.resolution) if base.is_sdxl else None,
     )
     task.make_preview = lambda: preview(task, base, batches)
     return task

@@ -12,6 +12,7 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor
 
 from ..core.factor_adapter import Factor
+from ..core.factor_chain import check_chain
 from ..core.factor_files import FactorInfo
 from ..core.schedule import NoiseSchedule
 from .factor_unet import FactoredUNet
@@ -118,15 +119,13 @@ def sample_chain(
     what each factor starts from. given: finished maps, which take the place of their factors. recorded: how
     some of them were sampled. together: children read z_{t-1} of their parents (eq. 5), which do not depend
     on them, so that one may be recorded after the other; else, and of a map without record, the finished
-    maps. settings: as of `sample`. Raises ValueError when a child comes before its parent.
+    maps. settings: as of `sample`. Errors as of `check_chain`.
     """
     found, recorders = dict(given or {}), dict(recorded or {})
     chain = [link for link in chain if link.info.condition not in found]
-    order = [link.info.condition for link in chain]
-    for place, link in enumerate(chain):
+    check_chain([link.info for link in chain])
+    for link in chain:
         name = link.info.condition
-        if late := set(link.info.parents) & set(order[place:]):
-            raise ValueError(f"chain: {name} comes before its parent {', '.join(sorted(late))}; swap them.")
         with FactoredUNet(unet, link.factor, is_first=not link.info.parents).attached() as factored:
             parents = [
                 (recorders.get(parent) if together else None, found[parent]) if parent in found else None

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from ..core.attention_maps import attention_divergence
-from ..core.losses import min_snr_weight
 from ..core.schedule import NoiseSchedule
 from .attention import recorded
 from .batches import Draw
@@ -20,7 +19,7 @@ class FactorTask(DenoisingTask):
     """eps-MSE of the map; every `distill_every`-th step of a first factor also its attention's divergence.
 
     A batch holds `latents` (B, C, h, w) of the maps, `context` (B, L, width) or `tokens` (B, L), for a later
-    factor `parents` (B, P, C, h, w), `weight` (B, 1, h, w) of the cells, for an SDXL `pooled` (B, width).
+    factor `parents` (B, P, C, h, w), with `by_area` `weight` (B, 1, h, w) of the cells, for an SDXL `pooled`.
     """
 
     def __init__(
@@ -35,29 +34,25 @@ class FactorTask(DenoisingTask):
         distill_every: int = 10,
         distill_weight: float = 0.1,
         by_area: bool = False,
-        added: dict[str, Tensor] | None = None,
         **options: Any,
     ) -> None:
         """parent_dropout: how often each parent is dropped. clean_parents: how often the parents are finished
         maps, as in sampling one factor after another; else as noisy as 1 to `lag` timesteps nearer to the
         end, as after their own step in sampling together. distill_weight: 0 drops the distillation.
-        by_area: weigh each cell by `weight`. added: as in `SmallObjectTask`.
+        by_area: weigh each cell by `weight`.
 
         The teacher reads the same noisy map as the student, as in the authors' code (there enlarged).
         """
         super().__init__(unet, schedule, empty, **options)
         self.parent_dropout, self.clean_parents, self.lag = parent_dropout, clean_parents, lag
         self.distill_every, self.distill_weight = distill_every, distill_weight
-        self.by_area, self.added = by_area, added
+        self.by_area = by_area
 
     def forward(self, batch: dict[str, Tensor], draw: Draw) -> dict[str, Tensor]:
         latents = batch["latents"].float()
         timestep = draw.timesteps(len(self.schedule))
         noisy = self.schedule.add_noise(latents, noise := draw.normal(*latents.shape[1:]), timestep)
-        drop = draw.uniform() < self.text_dropout
-        text = {"encoder_hidden_states": self.context(batch, drop)}
-        if self.added:
-            text["added_cond_kwargs"] = self._added(batch, drop)
+        text = self.text(batch, draw)
         if not self.unet.is_first:
             self.unet.parents = self._parents(batch["parents"].float(), timestep, noise, draw)
         distils = self.unet.is_first and self.distill_weight and draw.step % self.distill_every == 0
@@ -71,9 +66,7 @@ class FactorTask(DenoisingTask):
         error = (predicted.float() - noise).square()
         if self.by_area:
             error = error * batch["weight"].float()
-        error = error.mean(dim=(1, 2, 3))
-        weight = min_snr_weight(self.schedule.snr(timestep), self.min_snr)
-        losses = {"denoise": (weight * error).mean()}
+        losses = {"denoise": self.loss(error, timestep)}
         if distils:
             losses["distil"] = self.distill_weight * attention_divergence(teacher, student)
         return losses
@@ -94,7 +87,3 @@ class FactorTask(DenoisingTask):
             read = torch.where(finished.view(shape), own, noisy)
             parents.append(read * (draw.uniform() >= self.parent_dropout).view(shape))
         return parents
-
-    def _added(self, batch: dict[str, Tensor], drop: Tensor) -> dict[str, Tensor]:
-        pooled = torch.where(drop[:, None], self.added["text_embeds"], batch["pooled"])
-        return {"text_embeds": pooled, "time_ids": self.added["time_ids"].expand(len(drop), -1)}

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..core.factor_chain import survivors
 from ..core.palette_conversion import convert
 from ..core.palettes import Palette
 from ..core.prompt_objects import objects_in, shown_by
@@ -22,7 +23,6 @@ from .controlled_unet import ControlledUNet
 from .data.map_samples import MapSample
 from .factor_sampling import Dropping, Link, Recorder, sample_chain
 from .factor_unet import FactoredUNet
-from .so_lora import embeddings
 
 SMOOTH = ("depth", "normal")  # enlarged bilinearly, the others by their nearest pixel
 
@@ -83,7 +83,7 @@ class Maker:
         def judge(clean: Tensor) -> Tensor:
             nonlocal alive
             order = ranked(recipe.palette.decode(self._painted(clean)), wanted, recipe.minimal_area)
-            alive = np.sort([candidate.index for candidate in order[: recipe.keep]])
+            alive = np.array(survivors(order, recipe.keep))
             return torch.isin(torch.arange(len(clean)), torch.from_numpy(alive)).to(clean.device)
 
         with FactoredUNet(self.base.unet, first.factor, is_first=True).attached() as unet:
@@ -161,7 +161,7 @@ class Maker:
     def _added(self, prompt: str, rows: int, size: int) -> dict[str, Tensor] | None:
         if not self.base.is_sdxl:
             return None
-        added = embeddings(self.empty.pooled[0].float(), size)
+        added = sampling.embeddings(self.empty.pooled[0].float(), size)
         return sampling.guided(added, self.base.embed([prompt]).pooled.float().expand(rows, -1))
 
     def _painted(self, latents: Tensor) -> np.ndarray:

@@ -26,6 +26,7 @@ from accelerate import Accelerator
 from tqdm import tqdm
 
 from ..core.custom_palette import custom_palette
+from ..core.factor_chain import check_chain
 from ..core.factor_files import SEGMENTATION, read_factor
 from ..core.palettes import PALETTES, Palette
 from .base_model import PLAIN, load_base
@@ -197,14 +198,13 @@ def read_chain(files: Sequence[Path]) -> list[Link]:
     if not files:
         raise ValueError("factors: none is given; give files that finesse.training.factor has written.")
     chain = [Link(factor.float().requires_grad_(False), info) for factor, info in map(read_factor, files)]
-    first, names = chain[0].info, [link.info.condition for link in chain]
+    first = chain[0].info
     if first.condition != SEGMENTATION or first.parents:
         raise ValueError(
             f"factors: the first, {files[0].name}, makes {first.condition} of {list(first.parents)}; begin "
             "with a segmentation factor without parents, since its maps are judged."
         )
-    if len(set(names)) != len(names):
-        raise ValueError(f"factors: they make {', '.join(names)}; give each condition once.")
+    check_chain([link.info for link in chain])
     return chain
 
 

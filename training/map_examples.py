@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms.functional import pil_to_tensor
 
+from ..core.factor_files import SEGMENTATION
 from .base_model import BaseModel
 from .batches import ShardedRows, mix
 from .cache import cached, file_hash, shared
@@ -32,8 +33,8 @@ def prepare(
     """The examples of all data shards and the embedded texts, from the cache or encoded now.
 
     conditions: the factor's own, then its parents'; a shard's latents (N, C, h, w) are named after them,
-    `weight` (N, 1, h, w) are the own map's `area_weights`. Its `text` (N, CAPTIONS) points into the texts,
-    for which see `gathered_texts`. Processes share the shards.
+    a segmentation's `weight` (N, 1, h, w) are its `area_weights`. The column `text` (N, CAPTIONS) points into
+    the texts, for which see `gathered_texts`. Processes share the shards.
     """
     fast = accelerator.mixed_precision != "no"
     causes = {"vae": folder_hash(base.folder / "vae"), "conditions": list(conditions), "fast": fast}
@@ -59,7 +60,7 @@ class CachedMaps:
         device: torch.device,
         seed: int = 0,
     ) -> None:
-        self.rows = ShardedRows(examples, [*conditions, "text", "weight"], batch_size, seed, device)
+        self.rows = ShardedRows(examples, ["text", *columns_of(conditions)], batch_size, seed, device)
         self.texts = {name: tensor.to(device) for name, tensor in texts.items()}
         self.conditions, self.batch_size, self.seed = conditions, batch_size, seed
 
@@ -69,10 +70,10 @@ class CachedMaps:
         generator = torch.Generator().manual_seed(mix(self.seed, step, CAPTIONS))
         picked = torch.randint(CAPTIONS, (self.batch_size, 1), generator=generator)[rows]
         text = batch["text"].gather(1, picked.to(own.device))[:, 0]
-        found = {"latents": own, "weight": batch["weight"]} | {
-            name: table[text] for name, table in self.texts.items()
-        }
-        return found | {"parents": torch.stack(parents, dim=1)} if parents else found
+        found = {"latents": own} | {name: table[text] for name, table in self.texts.items()}
+        if parents:
+            found["parents"] = torch.stack(parents, dim=1)
+        return found | {name: batch[name] for name in batch.keys() & {"weight"}}
 
     def describe(self, step: int) -> str:
         places = self.rows.places(step, slice(None))
@@ -81,7 +82,7 @@ class CachedMaps:
 
 def encode_shard(path: Path, base: BaseModel, conditions: Sequence[str], *, fast: bool) -> dict[str, Tensor]:
     """The examples of one data shard, as `CachedMaps` reads them; damaged samples are left out."""
-    columns: dict[str, list[Tensor]] = {name: [] for name in (*conditions, "weight")}
+    columns: dict[str, list[Tensor]] = {name: [] for name in columns_of(conditions)}
     words: dict[str, int] = {}
     names, text = [], []
     samples = read_maps(path, conditions)
@@ -90,7 +91,7 @@ def encode_shard(path: Path, base: BaseModel, conditions: Sequence[str], *, fast
             pixels = torch.stack([_pixels(sample.maps[name]) for sample in some]).to(base.vae.device)
             latents = encode(base.vae, pixels.float() / 255, fast=fast)
             columns[name].append(latents.half().cpu())
-            if name == conditions[0]:
+            if name == SEGMENTATION == conditions[0]:
                 columns["weight"].append(area_weights(pixels, latents.shape[-2:]).half().cpu())
         for sample in some:
             names.append(sample.id)
@@ -103,6 +104,11 @@ def encode_shard(path: Path, base: BaseModel, conditions: Sequence[str], *, fast
         "names": as_bytes(names),
         "words": as_bytes(list(words)),
     }
+
+
+def columns_of(conditions: Sequence[str]) -> list[str]:
+    """What is kept of maps: each condition's latents, and of a segmentation to learn its cells' weights."""
+    return [*conditions, *(["weight"] if conditions[0] == SEGMENTATION else [])]
 
 
 def area_weights(maps: Tensor, size: Sequence[int]) -> Tensor:

@@ -58,6 +58,12 @@ def sample(
     return latents
 
 
+def embeddings(empty: Tensor, resolution: int) -> dict[str, Tensor]:
+    """What an SDXL reads besides: the empty prompt's pooled text (width,), the size of an uncut picture."""
+    sizes = [resolution, resolution, 0, 0, resolution, resolution]
+    return {"text_embeds": empty, "time_ids": torch.tensor(sizes, device=empty.device, dtype=empty.dtype)}
+
+
 def guided(added: Mapping[str, Tensor], pooled: Tensor) -> dict[str, Tensor]:
     """What an SDXL reads besides, for `sample`: `added` of the empty prompt, pooled texts (B, width)."""
     both = torch.cat([added["text_embeds"].expand_as(pooled), pooled])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -35,27 +35,16 @@ class SmallObjectTask(DenoisingTask):
         *,
         by_area: bool = True,
         csd_weight: float = 0.01,
-        added: Mapping[str, Tensor] | None = None,
         **options: Any,
     ) -> None:
-        """`unet` has adapters (`lora.add_lora`). by_area: as in `denoise_loss`. csd_weight: 0 drops L_csd.
-
-        added: for an SDXL `text_embeds` (width,) of the empty prompt and `time_ids` (6,) of every picture.
-        """
+        """`unet` has adapters (`lora.add_lora`). by_area: as in `denoise_loss`. csd_weight: 0 drops L_csd."""
         super().__init__(unet, schedule, empty, **options)
-        self.by_area, self.csd_weight, self.added = by_area, csd_weight, added
+        self.by_area, self.csd_weight = by_area, csd_weight
         self.grid = torch.arange(DDIM_STEPS) * (len(schedule) // DDIM_STEPS) + 1  # Song et al. 2021
 
     def forward(self, batch: dict[str, Tensor], draw: Draw) -> dict[str, Tensor]:
         timestep = self.grid.to(batch["latents"].device)[draw.timesteps(DDIM_STEPS)]
-        drop = draw.uniform() < self.text_dropout
-        text = {"encoder_hidden_states": self.context(batch, drop)}
-        if self.added:
-            pooled = torch.where(drop[:, None], self.added["text_embeds"], batch["pooled"])
-            text["added_cond_kwargs"] = {
-                "text_embeds": pooled,
-                "time_ids": self.added["time_ids"].expand(len(drop), -1),
-            }
+        text = self.text(batch, draw)
         noise, near_noise = (draw.normal(*batch["latents"].shape[1:]) for _ in range(2))
         predicted, clean = self._predict(batch, "", noise, timestep, text)
         losses = {

@@ -121,16 +121,10 @@ def build_task(config: SoLoraConfig, base: BaseModel, batches: CachedExamples, s
         batches.texts["context"][0].float(),
         by_area=config.by_area,
         csd_weight=config.csd_weight,
-        added=embeddings(batches.texts["pooled"][0], config.resolution) if base.is_sdxl else None,
+        added=sampling.embeddings(batches.texts["pooled"][0], config.resolution) if base.is_sdxl else None,
     )
     task.make_preview = lambda: preview(task, base, batches)
     return task
-
-
-def embeddings(empty: Tensor, resolution: int) -> dict[str, Tensor]:
-    """What an SDXL reads besides: the empty prompt's pooled text (width,), the size of an uncut picture."""
-    sizes = [resolution, resolution, 0, 0, resolution, resolution]
-    return {"text_embeds": empty, "time_ids": torch.tensor(sizes, device=empty.device, dtype=empty.dtype)}
 
 
 @torch.no_grad()

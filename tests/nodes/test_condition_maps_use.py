@@ -126,7 +126,7 @@ def test_drawing_stops_after_the_pass_that_reaches_the_recall(draw, factors):
         ({"height": 2}, "height is 2, .* the nearest sizes are 4"),
         ({"keep": 2}, "keep is 2, but objects is empty"),
         ({**CUSTOM, "objects": "unicorn"}, "objects: the palette custom has no 'unicorn'"),
-        ({**CUSTOM, "objects": ", ,"}, "objects is ', ,', which names none"),
+        ({**CUSTOM, "objects": ", ,"}, "objects is ', ,', so there is nothing to rank by"),
         ({"count": 0}, "count is 0; ask for 1"),
         ({"positive": prompts(2)}, "positive holds 2 prompts in a batch"),
         ({"negative": [[prompts()[0][0], {"mask": torch.ones(3, 8, 8)}]]}, "negative holds 3 masks"),

@@ -226,7 +226,7 @@ def test_a_chain_that_does_not_begin_with_a_segmentation_is_refused(parts):
     files = [parts / f"{name}.safetensors" for name in ("depth", "segmentation", "segmentation")]
     with pytest.raises(ValueError, match=r"the first, depth.safetensors, makes depth of \['segmentation'\]"):
         make_dataset.read_chain(files)
-    with pytest.raises(ValueError, match="they make segmentation, segmentation; give each condition once"):
+    with pytest.raises(ValueError, match="segmentation is in it twice; leave one of them out"):
         make_dataset.read_chain(files[1:])
 
 
