@@ -76,7 +76,7 @@ def _grid(group: str, metrics: Mapping[str, float]) -> list[str]:
     for key, value in metrics.items():
         head, _, rest = key.partition(".")
         if head == group and not key.endswith(".std"):
-            row, _, column = rest.partition(".")
+            row, column = re.split(r"\.(?!\d)", rest, maxsplit=1)  # of weight_0.1.fid the row is weight_0.1
             spread = metrics.get(f"{key}.std")
             cells.setdefault(row, {})[column] = f"{value:.3g}" + (f" ± {spread:.2g}" if spread else "")
     columns = list(dict.fromkeys(column for row in cells.values() for column in row))

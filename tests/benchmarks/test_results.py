@@ -25,14 +25,14 @@ def test_a_results_file_says_where_its_numbers_come_from(tmp_path, monkeypatch):
 
 def test_a_group_of_metrics_is_a_table_with_spreads(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "FOLDER", tmp_path)
-    metrics = {"t.a.x": 0.5, "t.a.x.std": 0.02, "t.b.x": 0.25, "t.b.y.z": 7, "other.a.x": 1}
+    metrics = {"t.a.x": 0.5, "t.a.x.std": 0.02, "t.b_0.1.x": 0.25, "t.b_0.1.y.z": 7, "other.a.x": 1}
     results.write_results("example", metrics)
     lines = results.rendered("<!-- results:example:t -->\n<!-- /results -->").splitlines()[1:5]
     assert lines == [
         "| `t` | `x` | `y.z` |",
         "|---|---|---|",
         "| `a` | 0.5 ± 0.02 |  |",
-        "| `b` | 0.25 | 7 |",
+        "| `b_0.1` | 0.25 | 7 |",
     ]
 
 
