@@ -37,7 +37,6 @@ PIPELINE = {
 }
 GATHERED = {  # what other scripts than the miniature's made: file -> where their runs lie
     "so_lora/so_lora.safetensors": "so_lora/so_lora.safetensors",
-    "so_lora/without_csd.safetensors": "without_csd/so_lora.safetensors",
     **{f"factors/{name}": f"{Path(name).stem}/{name}" for name in FACTORS},
     "vae_tuned/diffusion_pytorch_model.safetensors": "vae_tuned/vae.safetensors",
     "vae_tuned/config.json": "weights/vae/config.json",
@@ -49,11 +48,7 @@ CARDS = {
     "unet": ("Text-to-image UNet of the miniature", ("text_to_image",), ("t2i.",)),
     "unet_inpainting": ("Inpainting UNet of the miniature (9 channels)", ("inpainting",), ("inpaint.",)),
     "judges": ("The miniature's judges: classifier and segmenter", ("classifier", "segmenter"), ("judge.",)),
-    "so_lora": (
-        "SO-LoRA of the miniature, and one trained without distillation",
-        ("so_lora", "without_csd"),
-        ("table1.soediff", "table3."),
-    ),
+    "so_lora": ("SO-LoRA of the miniature", ("so_lora",), ("table1.soediff", "table3.")),
     "vae_tuned": ("VAE of the miniature, tuned for small objects", ("vae_tuned",), ("table3.",)),
     "factors": (
         "Factors of FG-DM for the miniature",
