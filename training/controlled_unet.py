@@ -25,12 +25,12 @@ class ControlledUNet(nn.Module):
         self.hint: Tensor | None = None
 
     def forward(
-        self, sample: Tensor, timestep: Tensor, context: Tensor, added_cond_kwargs: Any = None
+        self, sample: Tensor, timestep: Tensor, encoder_hidden_states: Tensor, added_cond_kwargs: Any = None
     ) -> Any:
         size = [HINT_SCALE * side for side in sample.shape[-2:]]
         hint = F.interpolate(self.hint.to(sample), size=size, mode="nearest-exact")
         hint = hint.repeat(len(sample) // len(hint), 1, 1, 1)  # text and no text
-        inputs = {"encoder_hidden_states": context, "added_cond_kwargs": added_cond_kwargs}
+        inputs = {"encoder_hidden_states": encoder_hidden_states, "added_cond_kwargs": added_cond_kwargs}
         down, mid = self.control(sample, timestep, controlnet_cond=hint, return_dict=False, **inputs)
         return self.unet(
             sample,
