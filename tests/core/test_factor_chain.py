@@ -83,7 +83,9 @@ def test_passes_hold_every_candidate_once(count, size):
 
 
 def test_survivors_are_the_best_in_their_order():
-    labels = torch.tensor([[[0, 0]], [[1, 2]], [[1, 0]], [[1, 1]]])
+    labels = (
+        torch.tensor([[[0, 0]], [[1, 2]], [[1, 0]], [[1, 1]]]).repeat_interleave(3, 1).repeat_interleave(3, 2)
+    )
     found = ranked(labels, {"a": [1], "b": [2]})
     assert [candidate.index for candidate in found] == [1, 3, 2, 0]
     assert [survivors(found, keep) for keep in (0, 1, 2, 3, 9)] == [

@@ -10,10 +10,10 @@ import torch
 from finesse.core.palettes import COCO_STUFF, PALETTES
 from finesse.core.prompt_objects import labels_from, shown_by
 from finesse.core.recall import ranked
-from finesse.tests.nodes.maps import CUSTOM, painted, run
+from finesse.tests.nodes.maps import CUSTOM, painted, run, solid
 
 # dog and cat: one of them (1 pixel of 10), both (2), none, both (4), one (3)
-FIVE = painted("dgggg gggg.", "dcggg ggggg", "ggggg ggggg", "ddggg ccggg", "dddgg ggggg")
+FIVE = solid(painted("dgggg gggg.", "dcggg ggggg", "ggggg ggggg", "ddggg ccggg", "dddgg ggggg"))
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def test_permuted_maps_give_the_same_result_permuted(select, seed):
 def test_every_built_in_palette_is_read(select):
     for name, palette in PALETTES.items():
         maps = torch.tensor(palette.encode(np.array([[[0, 1]], [[1, 2]]])) / 255).float()
-        assert select(maps, palette.labels[2], palette=name, seeds=[5, 6]).seed == 6
+        assert select(solid(maps), palette.labels[2], palette=name, seeds=[5, 6]).seed == 6
 
 
 def test_alpha_is_not_read_but_kept(select):
