@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import repeat
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,20 +30,25 @@ SOURCES = sorted(HERE.glob("atlas/atlas.*")) + [
 
 
 def load_scenes(
-    cache: Path, split: str, count: int, size: int, objects: int | None = None
+    cache: Path,
+    split: str,
+    count: int,
+    size: int,
+    objects: int | None = None,
+    things: Sequence[str] = THINGS,
 ) -> dict[str, Tensor]:
-    """The scenes 0 … count-1 of a split.
+    """The scenes 0 … count-1 of a split, which may show `things`.
 
     pixels uint8 (N, 3, size, size); labels uint8 (N, size, size); caption uint8 (N, 400), UTF-8 padded with
     zeros; background (N,); and for up to 8 objects a scene thing, colour, action int64 (N, 8), -1 where there
     is none, box float32 (N, 8, 4) as left, top, right, bottom in pixels, seen float32 (N, 8): visible pixels.
     """
-    return _cached(cache, "scenes", _scenes, split, count, size, objects)
+    return _cached(cache, "scenes", _scenes, split, count, size, objects, things)
 
 
 def load_maps(cache: Path, split: str, count: int, size: int) -> dict[str, Tensor]:
     """The five kinds of map in turn, as pictures: pixels uint8 (N, 3, size, size)."""
-    return _cached(cache, "maps", _maps, split, count, size, None)
+    return _cached(cache, "maps", _maps, split, count, size, None, THINGS)
 
 
 def caption_row(text: str) -> np.ndarray:
@@ -70,26 +76,32 @@ def _cached(
     count: int,
     size: int,
     objects: int | None,
+    things: Sequence[str],
 ) -> dict[str, Tensor]:
-    causes = {"split": split, "count": count, "size": size, "objects": objects, "code": file_hash(*SOURCES)}
-    return cached(cache, f"{name}-{split}-{size}", causes, lambda: _render(make, split, count, size, objects))
+    causes = {"split": split, "count": count, "size": size, "objects": objects, "things": list(things)}
+    causes["code"] = file_hash(*SOURCES)
+    settings = (split, size, objects, things)
+    return cached(cache, f"{name}-{split}-{size}", causes, lambda: _render(make, count, settings))
 
 
 def _render(
-    make: Callable[..., dict[str, np.ndarray]], split: str, count: int, size: int, objects: int | None
+    make: Callable[..., dict[str, np.ndarray]], count: int, settings: tuple[Any, ...]
 ) -> dict[str, Tensor]:
+    split, size, *_ = settings
     seeds = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
     if len(seeds) == 1:  # not worth starting other processes
-        chunks = [make(seeds[0], split, size, objects)]
+        chunks = [make(seeds[0], *settings)]
     else:
         with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
-            work = pool.map(make, seeds, repeat(split), repeat(size), repeat(objects))
+            work = pool.map(make, seeds, *map(repeat, settings))
             chunks = list(tqdm(work, desc=f"{split} scenes at {size} px", total=len(seeds), mininterval=5))
     return {key: torch.from_numpy(np.concatenate([chunk[key] for chunk in chunks])) for key in chunks[0]}
 
 
-def _scenes(seeds: range, split: str, size: int, objects: int | None) -> dict[str, np.ndarray]:
-    rows = [_row(scene(seed, size, count=objects, split=split)) for seed in seeds]
+def _scenes(
+    seeds: range, split: str, size: int, objects: int | None, things: Sequence[str]
+) -> dict[str, np.ndarray]:
+    rows = [_row(scene(seed, size, count=objects, split=split, things=things)) for seed in seeds]
     return {key: np.stack([row[key] for row in rows]) for key in rows[0]}
 
 
@@ -117,7 +129,7 @@ def _row(drawn: Scene) -> dict[str, np.ndarray]:
     }
 
 
-def _maps(seeds: range, split: str, size: int, objects: int | None) -> dict[str, np.ndarray]:
+def _maps(seeds: range, split: str, size: int, *_: object) -> dict[str, np.ndarray]:
     return {
         "pixels": np.stack(
             [map_picture(scene(seed, size, split=split), MAPS[seed % len(MAPS)]) for seed in seeds]

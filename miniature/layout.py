@@ -65,21 +65,25 @@ class Layout:
     placements: tuple[Placement, ...]
 
 
-def compose(rng: np.random.Generator, count: int | None, unseen: bool) -> Layout:
-    """Compose a scene of `count` objects (1 to 8, None to draw it), one of each kind.
+def compose(
+    rng: np.random.Generator, count: int | None, unseen: bool, things: Sequence[str] = THINGS
+) -> Layout:
+    """Compose a scene of `count` objects (1 to 8, None to draw it), one of each kind, out of `things`.
 
     unseen: the first object chosen makes a held-out combination; otherwise no object does.
     """
+    drawn = [name for name in DRAWN_THINGS if name in things]
+    held = [combination for combination in HELD_OUT if combination[1] in things]
     if count is None:
         count = 1 + int(np.searchsorted(np.cumsum(COUNT_WEIGHTS), rng.random() * sum(COUNT_WEIGHTS)))
     background = _pick(rng, BACKGROUNDS)
     if unseen:
-        background, *first = _pick(rng, HELD_OUT)
+        background, *first = _pick(rng, held)
         chosen = [tuple(first)]
     else:
         chosen = []
     while len(chosen) < count:
-        name = _pick(rng, DRAWN_THINGS)
+        name = _pick(rng, drawn)
         colour = _pick(rng, KINDS[name].colours or (None,))
         if name not in [other for other, _ in chosen] and not held_out(name, colour, background):
             chosen.append((name, colour))

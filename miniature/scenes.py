@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -113,14 +114,24 @@ class Scene:
         return maps.pose(self)
 
 
-def scene(seed: int, size: int = 64, *, count: int | None = None, split: str = "train") -> Scene:
+def scene(
+    seed: int,
+    size: int = 64,
+    *,
+    count: int | None = None,
+    split: str = "train",
+    things: Sequence[str] = THINGS,
+) -> Scene:
     """Draw the scene of a seed; the same seed gives the same composition at every size.
 
     Below 64 pixels a tiny object may be wholly hidden by its neighbours; it is then not among the objects.
 
     seed: any integer from 0. size: side in pixels, at least 16. count: objects, 1 to 8; None to draw it too.
-    split: one of SPLITS. Raises ValueError for anything else.
+    split: one of SPLITS. things: what it may show, 8 names of THINGS at least. Raises ValueError for anything
+    else.
     """
+    if len(set(things) & set(THINGS)) < MOST_OBJECTS:
+        raise ValueError(f"things: got {', '.join(things)}; give {MOST_OBJECTS} at least, out of THINGS")
     if split not in SPLITS:
         raise ValueError(f"split: got {split!r}; use one of {', '.join(SPLITS)}")
     if count is not None and not 1 <= count <= MOST_OBJECTS:
@@ -130,7 +141,7 @@ def scene(seed: int, size: int = 64, *, count: int | None = None, split: str = "
     if seed < 0:
         raise ValueError(f"seed: got {seed}; use 0 or more")
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(SPLITS.index(split),)))
-    layout = compose(rng, count, unseen=split == "held_out")
+    layout = compose(rng, count, split == "held_out", things)
     text = caption(layout, rng)
     canvas = draw_background(layout.background, layout.horizon, size, rng)
     owner = np.zeros((size, size), np.uint8)

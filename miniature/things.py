@@ -115,6 +115,9 @@ KINDS: dict[str, Thing] = {thing.name: thing for thing in _TABLE}
 THINGS = tuple(KINDS)
 """Names of all things, each also a label of the coco-stuff palette."""
 
+OF_ONE_COLOUR = tuple(name for name in THINGS if not KINDS[name].colours)
+"""Those that do not come in several colours: what the miniature's segmentation maps know."""
+
 COLOURABLE = tuple(thing.name for thing in _TABLE if thing.colours)
 """Names of the things that come in several colours."""
 

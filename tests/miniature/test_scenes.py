@@ -24,7 +24,7 @@ from finesse.miniature.scenes import (
     scene,
 )
 from finesse.miniature.skeletons import keypoints
-from finesse.miniature.things import COLOUR_VALUES, KINDS
+from finesse.miniature.things import COLOUR_VALUES, KINDS, OF_ONE_COLOUR
 from PIL import Image, ImageFilter
 
 MAPS = ("image", "labels", "depth", "normal", "sketch", "pose", "segmentation")
@@ -171,6 +171,18 @@ def test_held_out_combinations_are_shown_only_where_asked():
             assert any(seen) == (split == "held_out")
 
 
+@pytest.mark.parametrize("split", ["train", "held_out"])
+def test_a_scene_shows_the_things_asked_for_and_by_default_all(split):
+    few = OF_ONE_COLOUR[:9]
+    shown = [scene(seed, 32, count=4, split=split, things=few) for seed in range(40)]
+    assert {item.name for drawn in shown for item in drawn.objects} == set(few)
+    for drawn in shown[:5]:
+        assert any(held_out(o.name, o.colour, drawn.background) for o in drawn.objects) == (
+            split == "held_out"
+        )
+    assert {o.name for seed in range(400) for o in scene(seed, 32, count=8).objects} == set(THINGS)
+
+
 def test_splits_share_no_scene():
     pictures = {scene(seed, 32, split=split).image.tobytes() for split in SPLITS for seed in range(50)}
     assert len(pictures) == 50 * len(SPLITS)
@@ -240,6 +252,7 @@ def test_the_atlas_matches_its_index():
         ({"count": 0}, "count: got 0"),
         ({"size": 8}, "size: got 8; use at least 16"),
         ({"seed": -1}, "seed: got -1"),
+        ({"things": ["cow", "dog"]}, "things: got cow, dog; give 8 at least"),
     ],
 )
 def test_bad_arguments_are_explained(arguments, message):
