@@ -19,24 +19,18 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from ..core.factor_files import SEGMENTATION
 from ..core.files import write_json
-from ..core.palettes import COCO_STUFF, Palette
 from ..training.config import option, parse
 from ..training.data.map_samples import MapSample, write_maps
 from .captions import plain_caption
 from .data import MAPS, crowd, map_picture
-from .scenes import THINGS, scene
+from .palette import PALETTE, PLACES
+from .scenes import Scene, scene
+from .things import OF_ONE_COLOUR
 
 MAP_SIZE = 64  # pixels a side: fewer latent cells than 16x16 cannot hold eight objects
 SHARD = 2000  # scenes
-GROUNDS = (
-    *("sky-other", "hill", "grass", "sea", "sand", "mountain", "snow", "tree", "dirt", "wall-other"),
-    *("floor-wood", "rug", "building-other", "pavement", "road", "table"),
-)
-LABELS = (*THINGS, *GROUNDS)
-COLOURS = tuple(COCO_STUFF.colours[COCO_STUFF.index(label)] for label in LABELS)
-PALETTE = Palette("miniature", LABELS, COLOURS)
-"""The labels of the miniature's world in their colours of coco-stuff; fewer are less often mistaken."""
 
 
 @dataclass
@@ -51,10 +45,16 @@ class Arguments:
 
 def sample(seed: int, split: str, size: int) -> MapSample:
     """The scene of a seed with all its maps, its own caption and a plain one."""
-    drawn = scene(seed, size, count=crowd(seed), split=split)
+    drawn = scene(seed, size, count=crowd(seed), split=split, things=OF_ONE_COLOUR)
     captions = (drawn.caption, plain_caption(drawn, np.random.default_rng(seed)))
-    maps = {kind: Image.fromarray(map_picture(drawn, kind).transpose(1, 2, 0)) for kind in MAPS}
+    maps = {kind: Image.fromarray(_map(drawn, kind)) for kind in MAPS}
     return MapSample(f"{seed:06}", captions, Image.fromarray(drawn.image), maps, "miniature")
+
+
+def _map(drawn: Scene, kind: str) -> np.ndarray:
+    if kind == SEGMENTATION:
+        return PALETTE.encode(PLACES[drawn.labels])
+    return map_picture(drawn, kind).transpose(1, 2, 0)
 
 
 def write_shards(folder: Path, split: str, count: int, size: int) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def write_shards(folder: Path, split: str, count: int, size: int) -> dict[str, A
     else:
         with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
             shards = list(tqdm(pool.map(_write, work), total=len(work), desc=f"maps of {split}"))
-    report = {"pictures": {"kept": count}, "conditions": MAPS, "palette": COCO_STUFF.name, "shards": shards}
+    report = {"pictures": {"kept": count}, "conditions": MAPS, "palette": PALETTE.name, "shards": shards}
     write_json(folder / f"{split}.json", report)
     return report
 

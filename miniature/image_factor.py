@@ -10,12 +10,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..core.palettes import COCO_STUFF
 from ..training.batches import Draw
 from ..training.denoising import DenoisingTask
 from .data import load_scenes
 from .judges import blemish
+from .palette import PALETTE, PLACES
 from .scenes import MOST_OBJECTS
+from .things import OF_ONE_COLOUR
 
 MANY = range(4, MOST_OBJECTS + 1)  # objects in every second scene
 
@@ -29,13 +30,13 @@ class ImageFactorTask(DenoisingTask):
 
 
 def painted(labels: Tensor) -> Tensor:
-    """Labels (B, H, W) in the palette's colours, (B, 3, H, W) in [0, 1]."""
-    table = torch.from_numpy(COCO_STUFF.table).to(labels.device)
+    """Labels of coco-stuff (B, H, W) in the colours of PALETTE, (B, 3, H, W) in [0, 1]."""
+    table = torch.from_numpy(PALETTE.table[PLACES]).to(labels.device)
     return table[labels.long()].movedim(-1, 1).float() / 255
 
 
 def load_pairs(cache: Path, count: int, size: int) -> dict[str, Tensor]:
-    """`pixels`, `caption` and `labels` of training scenes, half of them crowded."""
+    """`pixels`, `caption` and `labels` of training scenes of what maps know, half of them crowded."""
     parts = [(None, count // 2)] + [(objects, count // 2 // len(MANY)) for objects in MANY]
-    scenes = [load_scenes(cache, "train", own, size, objects) for objects, own in parts]
+    scenes = [load_scenes(cache, "train", own, size, objects, OF_ONE_COLOUR) for objects, own in parts]
     return {name: torch.cat([part[name] for part in scenes]) for name in ("pixels", "caption", "labels")}

@@ -71,7 +71,9 @@ class FinesseMiniatureControlNet(io.ComfyNode):
             description="Loads the miniature's ControlNet for segmentation maps, for stock ControlNet nodes.",
             search_aliases=["miniature", "control"],
             inputs=[],
-            outputs=[io.ControlNet.Output(tooltip="For Apply ControlNet; it reads maps in coco-stuff.")],
+            outputs=[
+                io.ControlNet.Output(tooltip="For Apply ControlNet; it reads maps in the palette miniature.")
+            ],
         )
 
     @classmethod

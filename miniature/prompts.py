@@ -12,7 +12,8 @@ from PIL import Image
 from ..core.palettes import ADE20K, COCO_STUFF
 from .backgrounds import PLACES
 from .comfy_client import Prompt
-from .factor_maps import MAP_SIZE, PALETTE
+from .factor_maps import MAP_SIZE
+from .palette import PALETTE
 from .scenes import Scene, scene
 
 FULL_SIZE = 512  # pixels a side that the example workflows are written for
@@ -30,7 +31,8 @@ SIDES = {256: MAP_SIZE, 512: 64, 1024: 64}  # of a map, of a picture of SD1.5, o
 DRAWN = ("EmptyLatentImage", "FinesseSampleConditionMaps")  # nodes whose sides those are
 EDIT_PIXELS = ("dx", "dy", "x", "y", "width", "height", "point", "points")
 WORLD = json.dumps(dict(zip(PALETTE.labels, PALETTE.colours, strict=True)))
-PALETTE_INPUTS = {"palette": "custom_palette", "source": "custom_source"}
+TUNED = "tuned loader"  # the node that is added
+PALETTE_INPUTS = {"palette": "custom_palette", "source": "custom_source", "target": "custom_target"}
 
 
 def for_miniature(
@@ -49,7 +51,8 @@ def for_miniature(
         inputs = node["inputs"]
         if node["class_type"] == "CheckpointLoaderSimple":
             model = "inpainting" if "inpaint" in inputs["ckpt_name"].lower() else "text-to-image"
-            node["class_type"], node["inputs"] = "FinesseMiniatureLoader", {"model": model}
+            node["class_type"] = "FinesseMiniatureLoader"
+            node["inputs"] = {"model": model, "vae": "plain"}
         if node["class_type"] in DRAWN:
             inputs.update({name: SIDES[inputs[name]] * size // 64 for name in ("width", "height")})
         else:
@@ -62,15 +65,13 @@ def for_miniature(
 
 
 def _use_world(node: dict[str, Any]) -> None:
-    """The miniature's own ControlNet, and the palette of its world in place of all of coco-stuff."""
+    """The miniature's own ControlNet, and the palette of its world in place of those for real models."""
     inputs = node["inputs"]
     if node["class_type"] == "ControlNetLoader":
         node["class_type"], node["inputs"] = "FinesseMiniatureControlNet", {}
     for name, text in PALETTE_INPUTS.items():
-        if inputs.get(name) == COCO_STUFF.name:
+        if inputs.get(name) in (COCO_STUFF.name, ADE20K.name):
             inputs |= {name: "custom", text: WORLD}
-    if inputs.get("target") == ADE20K.name:  # what ControlNets for real models read
-        inputs["target"] = COCO_STUFF.name
     if node["class_type"] == "FinesseEditMap":
         inputs["edits"] = json.dumps(_scaled(json.loads(inputs["edits"]), MAP_SIZE / 256))
 
@@ -91,9 +92,9 @@ def _tune_vae(prompt: Prompt) -> None:
         if node["class_type"] == "FinesseLoadSOLoRA":
             node["inputs"]["tuned_vae"] = "none"
         elif node["inputs"].get("vae") in sources:
-            node["inputs"]["vae"] = ["tuned", 2]
+            node["inputs"]["vae"] = [TUNED, 2]
             tuned = {"model": "inpainting", "vae": "tuned"}
-            prompt["tuned"] = {"class_type": "FinesseMiniatureLoader", "inputs": tuned}
+            prompt[TUNED] = {"class_type": "FinesseMiniatureLoader", "inputs": tuned}
 
 
 def shrink(value: Any, size: int) -> Any:

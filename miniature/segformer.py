@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -16,16 +15,19 @@ from transformers import SegformerConfig, SegformerForSemanticSegmentation, Segf
 from ..core.palettes import COCO_STUFF
 from ..training.batches import Draw
 from ..training.trainer import Task
-from .factor_maps import PALETTE
 from .judges import blemish, segmentation_loss
+from .palette import GROUNDS
+from .things import THINGS
+
+LABELS = (*THINGS, *GROUNDS)
 
 
 def build_segformer(size: int) -> SegformerForSemanticSegmentation:
-    """An untrained one for the labels of PALETTE and pictures of `size` pixels a side."""
+    """An untrained one for every label of the world and pictures of `size` pixels a side."""
     config = SegformerConfig(
-        num_labels=len(PALETTE.labels),
-        id2label=dict(enumerate(PALETTE.labels)),
-        label2id={label: i for i, label in enumerate(PALETTE.labels)},
+        num_labels=len(LABELS),
+        id2label=dict(enumerate(LABELS)),
+        label2id={label: i for i, label in enumerate(LABELS)},
         hidden_sizes=[24, 48, 64, 96],
         depths=[2, 2, 1, 1],
         strides=[2, 2, 2, 2],
@@ -46,10 +48,8 @@ class SegformerTask(Task):
     def __init__(self, segformer: SegformerForSemanticSegmentation) -> None:
         super().__init__()
         self.segformer = segformer
-        own = np.zeros(256, np.int64)
-        for place, label in enumerate(PALETTE.labels):
-            own[COCO_STUFF.index(label)] = place
-        self.register_buffer("own", torch.from_numpy(own), persistent=False)
+        own = [LABELS.index(label) if label in LABELS else 0 for label in COCO_STUFF.labels]
+        self.register_buffer("own", torch.tensor(own), persistent=False)
         shape = (1, 3, 1, 1)
         processor = SegformerImageProcessor()
         self.register_buffer("mean", torch.tensor(processor.image_mean).view(shape), persistent=False)

@@ -13,8 +13,10 @@ from finesse.miniature.data import (
     crowd,
     map_picture,
 )
-from finesse.miniature.factor_maps import PALETTE, write_shards
+from finesse.miniature.factor_maps import write_shards
+from finesse.miniature.palette import PALETTE, PLACES, natural_colours
 from finesse.miniature.scenes import COLOURS, scene
+from finesse.miniature.things import OF_ONE_COLOUR
 from finesse.training.data.map_samples import read_maps
 from finesse.training.data.samples import shards
 
@@ -30,11 +32,14 @@ def test_shards_hold_exact_maps_of_the_scenes(written):
     (path,) = shards(folder / "train")
     found = list(read_maps(path, MAPS))
     assert report["pictures"]["kept"] == len(found) == 12
-    assert (report["palette"], set(report["conditions"])) == ("coco-stuff", set(MAPS))
+    assert (report["palette"], set(report["conditions"])) == ("miniature", set(MAPS))
     for seed, sample in enumerate(found):
-        drawn = scene(seed, 48, count=crowd(seed))
+        drawn = scene(seed, 48, count=crowd(seed), things=OF_ONE_COLOUR)
         assert drawn.caption == sample.captions[0]
-        for kind in MAPS:
+        labels = PALETTE.decode(np.asarray(sample.maps["segmentation"]))
+        names, own = np.array(PALETTE.labels), np.array(COCO_STUFF.labels)
+        assert (names[labels] == own[drawn.labels]).all()
+        for kind in set(MAPS) - {"segmentation"}:
             assert np.array_equal(np.asarray(sample.maps[kind]), map_picture(drawn, kind).transpose(1, 2, 0))
 
 
@@ -61,9 +66,17 @@ def test_a_plain_caption_names_all_but_tiny_objects_and_no_colour():
                 assert item.name in text
 
 
-def test_the_palette_has_every_label_of_the_world_in_its_own_colour():
-    seen = {int(label) for seed in range(300) for label in np.unique(scene(seed, 32).labels)}
-    for label in seen:
-        name = COCO_STUFF.labels[label]
-        assert PALETTE.colours[PALETTE.index(name)] == COCO_STUFF.colours[label]
-    assert len(set(PALETTE.colours)) == len(PALETTE.labels)
+def test_the_palette_has_every_label_of_the_world():
+    seen = {
+        int(label) for seed in range(300) for label in np.unique(scene(seed, 32, things=OF_ONE_COLOUR).labels)
+    }
+    assert {COCO_STUFF.labels[label] for label in seen} <= set(PALETTE.labels)
+    assert [PALETTE.labels[PLACES[label]] for label in seen] == [COCO_STUFF.labels[label] for label in seen]
+
+
+def test_the_palettes_colours_are_near_those_of_the_things_and_far_from_one_another():
+    few = natural_colours(400).astype(int)
+    colours = PALETTE.table.astype(int)
+    assert np.corrcoef(few.ravel(), colours.ravel())[0, 1] > 0.95
+    apart = np.sqrt(((colours[:, None] - colours) ** 2).sum(-1))
+    assert (apart + 999 * np.eye(len(colours))).min() > 48

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from finesse.core.palettes import COCO_STUFF
 from finesse.miniature import segformer
-from finesse.miniature.factor_maps import PALETTE
 from finesse.training.batches import Draw
 from transformers import AutoImageProcessor, AutoModelForSemanticSegmentation
 
@@ -36,4 +35,4 @@ def test_it_learns_and_is_read_by_transformers(tmp_path):
         (found,) = processor.post_process_semantic_segmentation(loaded(**inputs), [(64, 64)])
     names = [[loaded.config.id2label[int(found[y, x])] for x in (4, 32)] for y in (32,)]
     assert names == [["grass", "dog"]]
-    assert loaded.config.id2label[0] == PALETTE.labels[0]
+    assert loaded.config.id2label[0] == segformer.LABELS[0]

@@ -105,7 +105,7 @@ def tensors(folder, condition="segmentation"):
 def test_a_run_leaves_a_factor_a_log_and_a_preview(whole, miniature):
     learnt, info = read_factor(whole / "segmentation.safetensors")
     assert (learnt.kind, learnt.widths, learnt.time_width) == ("timestep", (64, 128, 128), 256)
-    assert (info.condition, info.palette, info.parents) == ("segmentation", "coco-stuff", ())
+    assert (info.condition, info.palette, info.parents) == ("segmentation", "miniature", ())
     assert info.base == f"Stable Diffusion ({miniature.name})"
     assert (info.trained["steps"], info.trained["batch_size"], info.trained["processes"]) == (STEPS, 4, 1)
     assert info.trained["data"] == "train"  # and not whose folder it lay in
