@@ -3,7 +3,7 @@
     python -m finesse.benchmarks.fgdm
     python -m finesse.benchmarks.fgdm --tables 3,4 --prompts 100
 
-Writes docs/results/fgdm.json and grids docs/results/fgdm_*.png. What is sampled is kept in `--work`, so that
+Writes docs/results/fgdm.json and the grid docs/results/fgdm.png. What is sampled is kept in `--work`, so that
 a stopped run goes on. Recall is that of the map or, for stock pictures, of what the segmenter sees; `picture`
 is that of the final picture as the segmenter sees it. Seconds are those of a prompt, the picture included.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -20,17 +21,22 @@ from torch import Tensor
 
 from ..core.frechet import frechet_distance
 from ..miniature.scenes import scene
-from ..training import sampling
+from ..miniature.things import OF_ONE_COLOUR
+from ..training import factor_sampling, factor_unet, sampling
 from ..training.cache import cached, file_hash
 from ..training.config import option, parse, words
+from . import fgdm_methods
 from .fgdm_downstream import downstream
-from .fgdm_methods import Prompt, Studio, StudioConfig, mean_iou, prompts_of, recalls
+from .fgdm_methods import Prompt, Studio, StudioConfig, judged, mean_iou, prompts_of, recalls
 from .fgdm_timing import MOST_SEEDS, PER_PASS, SEEDS_OF_TABLE3, STEPS, timings
 from .results import FOLDER, write_results
 
 LEVELS = (0.5, 0.75, 0.9)
 SHOWN = 6  # prompts of the grid
-SOURCES = [Path(__file__).with_name("fgdm_methods.py"), Path(sampling.__file__)]
+PART = 20  # prompts that are sampled, and then kept, at a time
+SAMPLING = ("guidance", "map_guidance", "picture_steps", "precision")  # settings that pictures depend on
+NETWORKS = ("unet", "vae", "text_encoder", "judges")  # what all methods share
+SOURCES = [Path(module.__file__) for module in (fgdm_methods, sampling, factor_sampling, factor_unet)]
 
 
 @dataclass
@@ -54,45 +60,62 @@ class Bench:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.studio = Studio(config, self.device)
         self.prompts = prompts_of(arguments.prompts)
-        weights = sorted(Path(config.base).rglob("*.safetensors"))
-        self.causes = {"weights": file_hash(*weights, Path(config.factor)), "config": asdict(config)}
-        self.causes |= {"code": file_hash(*SOURCES), "prompts": [prompt.text for prompt in self.prompts]}
+        self._maps: dict[int, dict[str, Tensor]] = {}
+        base = Path(config.base)
+        networks = [path for name in NETWORKS for path in sorted((base / name).glob("*.safetensors"))]
+        settings = {name: value for name, value in asdict(config).items() if name in SAMPLING}
+        self.causes = {"networks": file_hash(*networks), "config": settings, "code": file_hash(*SOURCES)}
+        self.causes["prompts"] = [prompt.text for prompt in self.prompts]
+        self.of_maps = {"factor": file_hash(Path(config.factor))}
+        self.of_pictures = self.of_maps | {"control": file_hash(*(base / "controlnet").glob("*.safetensors"))}
 
     def kept(self, name: str, make: Callable[[], dict[str, Tensor]], **causes: object) -> dict[str, Tensor]:
         return cached(Path(self.arguments.work), name, self.causes | causes, make)
 
+    def rows(
+        self, name: str, make: Callable[[list[Prompt], list[int]], dict[str, Tensor]], **causes: object
+    ) -> dict[str, Tensor]:
+        """Of each prompt with each of MOST_SEEDS seeds what `make` makes, (P, MOST_SEEDS, …), in parts."""
+        parts = []
+        for start in range(0, len(self.prompts), PART):
+            some = self.prompts[start : start + PART]
+            asked = [prompt for prompt in some for _ in range(MOST_SEEDS)]
+            ready = partial(make, asked, list(range(MOST_SEEDS)) * len(some))
+            parts.append(self.kept(f"{name}-{start}", ready, prompts=[p.text for p in some], **causes))
+            sys.stderr.write(f"\r{name}: {start + len(some)} of {len(self.prompts)} prompts ")
+        return {
+            key: torch.cat([part[key] for part in parts]).unflatten(0, (-1, MOST_SEEDS)) for key in parts[0]
+        }
+
     def stock(self) -> Tensor:
         """(P, 10) recall of the plain model's pictures, as the segmenter sees them."""
 
-        def make() -> dict[str, Tensor]:
-            rows, seeds, asked = self._rows(MOST_SEEDS)
-            seen = self._by_parts(rows, seeds, lambda t, s: self.studio.segmented(self.studio.pictures(t, s)))
-            return {"recall": recalls(seen, asked).view(-1, MOST_SEEDS)}
+        def make(asked: list[Prompt], seeds: list[int]) -> dict[str, Tensor]:
+            drawn = self.studio.pictures([prompt.text for prompt in asked], seeds)
+            return {"recall": recalls(self.studio.segmented(drawn), asked)}
 
-        return self.kept("stock", make)["recall"]
+        return self.rows("stock", make)["recall"]
 
     def maps(self, steps: int) -> dict[str, Tensor]:
-        """recall and halfway (P, 10) of the factor's maps and of their prediction after half of the steps."""
+        """Of the factor's maps recall and rank (P, 10), halfway_rank after half of the steps, and labels."""
 
-        def make() -> dict[str, Tensor]:
-            rows, seeds, asked = self._rows(MOST_SEEDS)
+        def make(asked: list[Prompt], seeds: list[int]) -> dict[str, Tensor]:
             halfway: list[Tensor] = []
 
             def look(pixels: Tensor, _: slice) -> Tensor:
                 halfway.append(self.studio.decoded(pixels).byte())
                 return torch.ones(len(pixels), dtype=torch.bool, device=pixels.device)
 
-            final = self._by_parts(
-                rows, seeds, lambda t, s: self.studio.decoded(self.studio.maps(t, s, steps, look)).byte()
-            )
-            shape = (-1, MOST_SEEDS)
-            return {
-                "recall": recalls(final.long(), asked).view(shape),
-                "halfway": recalls(torch.cat(halfway).long(), asked).view(shape),
-                "labels": final.view(*shape[:1], MOST_SEEDS, *final.shape[1:]),
-            }
+            drawn = self.studio.maps([prompt.text for prompt in asked], seeds, steps, look)
+            return {"labels": self.studio.decoded(drawn).byte(), "halfway": torch.cat(halfway)}
 
-        return self.kept(f"maps-{steps}", make, steps=steps)
+        if steps not in self._maps:
+            found = self.rows(f"maps-{steps}", make, steps=steps, **self.of_maps)
+            recall, rank = self._ranked(found["labels"])
+            _, halfway_rank = self._ranked(found["halfway"])
+            ranks = {"recall": recall, "rank": rank, "halfway_rank": halfway_rank}
+            self._maps[steps] = ranks | {"labels": found["labels"]}
+        return self._maps[steps]
 
     def pictures(self, name: str, chosen: Tensor, steps: int) -> Tensor:
         """(D,) recall of the pictures of the first D prompts' chosen maps, as the segmenter sees them."""
@@ -104,22 +127,17 @@ class Bench:
             drawn = self.studio.pictures([p.text for p in some], chosen[: len(some)].tolist(), hints)
             return {"recall": recalls(self.studio.segmented(drawn), some), "pixels": (drawn * 255).byte()}
 
-        return self.kept(f"pictures-{name}", make, chosen=chosen.tolist(), steps=steps)["recall"]
+        causes = {"drawn": self.arguments.drawn, "chosen": chosen.tolist(), "steps": steps}
+        return self.kept(f"pictures-{name}", make, **causes, **self.of_pictures)["recall"]
 
-    def _rows(self, seeds: int) -> tuple[list[str], list[int], list[Prompt]]:
-        """Each prompt with each seed, the seeds of a prompt behind one another."""
-        asked = [prompt for prompt in self.prompts for _ in range(seeds)]
-        return [p.text for p in asked], list(range(seeds)) * len(self.prompts), asked
-
-    @staticmethod
-    def _by_parts(
-        texts: list[str], seeds: list[int], make: Callable[[list[str], list[int]], Tensor], part: int = 200
-    ) -> Tensor:
-        found = []
-        for start in range(0, len(texts), part):
-            found.append(make(texts[start : start + part], seeds[start : start + part]))
-            sys.stderr.write(f"\r{start + part} of {len(texts)} ")
-        return torch.cat(found)
+    def _ranked(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """recall and rank, 0 the best, (P, N) of labels (P, N, H, W)."""
+        recall = torch.zeros(labels.shape[:2])
+        rank = torch.zeros(labels.shape[:2], dtype=torch.long)
+        for row, (maps, prompt) in enumerate(zip(labels, self.prompts, strict=True)):
+            for place, candidate in enumerate(judged(maps.long(), prompt)):
+                recall[row, candidate.index], rank[row, candidate.index] = candidate.recall, place
+        return recall, rank
 
 
 def survivors(found: dict[str, Tensor], config: StudioConfig) -> tuple[Tensor, Tensor]:
@@ -128,17 +146,17 @@ def survivors(found: dict[str, Tensor], config: StudioConfig) -> tuple[Tensor, T
     Candidates do not depend on one another, so those of a full run tell it exactly.
     """
     chosen, steps = [], []
-    for recall, halfway in zip(found["recall"], found["halfway"], strict=True):
-        best, cost = -1, 0.0
+    for recall, rank, halfway in zip(
+        *(found[name].tolist() for name in ("recall", "rank", "halfway_rank")), strict=True
+    ):
+        alive, cost = [], 0.0
         for start in range(0, MOST_SEEDS, PER_PASS):
-            own = range(start, start + PER_PASS)
-            kept = sorted(own, key=lambda i: (-halfway[i].item(), i))[: config.keep]
+            kept = sorted(range(start, start + PER_PASS), key=halfway.__getitem__)[: config.keep]
             cost += (PER_PASS + len(kept)) / 2
-            pool = ([best] if best >= 0 else []) + sorted(kept)
-            best = max(pool, key=lambda i: recall[i].item())
-            if recall[best] >= config.stop_at:
+            alive += kept
+            if max(recall[i] for i in kept) >= config.stop_at:
                 break
-        chosen.append(best)
+        chosen.append(min(alive, key=rank.__getitem__))
         steps.append(cost)
     return torch.tensor(chosen), torch.tensor(steps)
 
@@ -169,12 +187,13 @@ def table4(bench: Bench, seconds: dict[str, float]) -> dict[str, float]:
         recall = stock[:, :n].amax(1)
         metrics |= {f"table4.{name}.recall": recall.mean().item()}
         metrics |= {f"table4.{name}.picture": recall[drawn].mean().item()}
-    early, cost = survivors(bench.maps(10), bench.config)
+    early_steps = bench.config.early_steps
+    early, cost = survivors(bench.maps(early_steps), bench.config)
     ways = {
         "fgdm_n1": (first, 20),
-        "fgdm_n10_t10": (bench.maps(10)["recall"].argmax(1), 10),
-        "fgdm_n10_t20": (bench.maps(20)["recall"].argmax(1), 20),
-        "fgdm_early": (early, 10),
+        "fgdm_n10_t10": (bench.maps(10)["rank"].argmin(1), 10),
+        "fgdm_n10_t20": (bench.maps(20)["rank"].argmin(1), 20),
+        "fgdm_early": (early, early_steps),
     }
     for name, (chosen, steps) in ways.items():
         recall = bench.maps(steps)["recall"].gather(1, chosen[:, None])
@@ -183,7 +202,7 @@ def table4(bench: Bench, seconds: dict[str, float]) -> dict[str, float]:
     for name in [*ways, "stock_n1", "stock_n10"]:
         metrics[f"table4.{name}.seconds"] = seconds[name]
         metrics[f"table4.{name}.time"] = seconds[name] / seconds["stock_n10"]
-    return metrics | {"table4.fgdm_early.evaluated": cost.mean().item() / MOST_SEEDS}
+    return metrics | {"table4.fgdm_early.map_steps": early_steps * cost.mean().item()}
 
 
 def table2(bench: Bench) -> dict[str, float]:
@@ -192,7 +211,10 @@ def table2(bench: Bench) -> dict[str, float]:
     files = {"with": arguments.with_distillation or bench.config.factor}
     files["without"] = arguments.without_distillation
     real = torch.stack(
-        [torch.from_numpy(scene(i, 64, split="held_out").image) for i in range(arguments.drawn)]
+        [
+            torch.from_numpy(scene(i, split="held_out", things=OF_ONE_COLOUR).image)
+            for i in range(arguments.drawn)
+        ]
     )
     reference = bench.studio.features(real.movedim(-1, 1).to(bench.device).float() / 255)
     for name, file in files.items():
@@ -201,12 +223,16 @@ def table2(bench: Bench) -> dict[str, float]:
         other = Bench(replace(arguments, prompts=arguments.drawn), replace(bench.config, factor=file))
 
         def make(other: Bench = other) -> dict[str, Tensor]:
-            texts, seeds, asked = other._rows(1)
+            texts, seeds = [prompt.text for prompt in other.prompts], [0] * len(other.prompts)
             labels = other.studio.decoded(other.studio.maps(texts, seeds, 20))
             drawn = other.studio.pictures(texts, seeds, other.studio.table[labels].movedim(-1, 1) / 255)
-            return {"recall": recalls(labels, asked), "labels": labels, "pixels": (drawn * 255).byte()}
+            return {
+                "recall": recalls(labels, other.prompts),
+                "labels": labels,
+                "pixels": (drawn * 255).byte(),
+            }
 
-        found = other.kept("distillation", make)
+        found = other.kept("distillation", make, **other.of_pictures)
         pixels = found["pixels"].to(bench.device).float() / 255
         seen = bench.studio.segmented(pixels)
         asked = torch.nn.functional.interpolate(found["labels"][:, None].float(), size=seen.shape[1:])[:, 0]
@@ -223,7 +249,7 @@ def grid(bench: Bench) -> None:
     found = bench.maps(10)
     rows = []
     for number in range(SHOWN):
-        order = found["recall"][number].argsort(descending=True, stable=True)
+        order = found["rank"][number].argsort()
         maps = bench.studio.table[found["labels"][number][order].long()].movedim(-1, 1) / 255
         picture = bench.studio.pictures([bench.prompts[number].text], [int(order[0])], maps[:1])
         rows += [*torch.nn.functional.interpolate(maps, size=picture.shape[-2:]), picture[0]]
@@ -243,7 +269,7 @@ def main() -> None:
         metrics |= table4(bench, seconds)
         grid(bench)
     if "downstream" in tables:
-        metrics |= downstream(bench.studio, Path(arguments.work), bench.causes)
+        metrics |= downstream(bench.studio, Path(arguments.work), bench.causes | bench.of_pictures)
     sys.stdout.write(f"{write_results('fgdm', metrics)}\n")
 
 

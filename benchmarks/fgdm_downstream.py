@@ -12,7 +12,8 @@ from torch.nn import functional as F
 from ..core.palettes import COCO_STUFF
 from ..miniature import judges
 from ..miniature.data import load_scenes
-from ..miniature.factor_maps import PALETTE
+from ..miniature.palette import PALETTE
+from ..miniature.things import OF_ONE_COLOUR
 from ..training.batches import ShuffledRows
 from ..training.cache import cached
 from ..training.config import TrainConfig
@@ -22,15 +23,15 @@ from .fgdm_methods import Studio, mean_iou, prompts_of, recalls
 REAL, MADE, TESTED = 400, 400, 300  # pictures
 CANDIDATES = 3  # maps a made picture is chosen of
 PLAN = TrainConfig(
-    steps=500, batch_size=32, optimizer="muon", learning_rate=3e-3, warmup_steps=20, preview_every=0
+    steps=300, batch_size=32, optimizer="muon", learning_rate=3e-3, warmup_steps=20, preview_every=0
 )
 
 
 def downstream(studio: Studio, work: Path, causes: Mapping[str, object]) -> dict[str, float]:
     """mIoU on test scenes of a segmenter trained on real pictures alone, and as long on made ones too."""
-    real = load_scenes(work, "train", REAL, 64)
+    real = load_scenes(work, "train", REAL, 64, things=OF_ONE_COLOUR)
     made = cached(work, "made", {**causes, "made": [MADE, CANDIDATES]}, lambda: _made(studio))
-    tested = load_scenes(work, "test", TESTED, 64)
+    tested = load_scenes(work, "test", TESTED, 64, things=OF_ONE_COLOUR)
     both = {name: torch.cat([real[name], made[name]]) for name in ("pixels", "labels")}
     metrics = {}
     for name, data in (("real", real), ("real_and_made", both)):

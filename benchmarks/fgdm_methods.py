@@ -9,22 +9,23 @@ from typing import Literal
 
 import numpy as np
 import torch
-from diffusers import ControlNetModel
 from torch import Tensor
 from torch.nn import functional as F
 
 from ..core.factor_files import read_factor
 from ..core.palettes import COCO_STUFF
-from ..core.recall import ranked
+from ..core.recall import Candidate, ranked
 from ..core.schedule import NoiseSchedule
 from ..miniature import judges, models
 from ..miniature.captions import plain_caption
-from ..miniature.factor_maps import MAP_SIZE, PALETTE
+from ..miniature.factor_maps import MAP_SIZE
+from ..miniature.palette import PALETTE
 from ..miniature.scenes import scene
 from ..miniature.stage_data import tokenize
+from ..miniature.things import OF_ONE_COLOUR
 from ..training import sampling
 from ..training.config import option
-from ..training.controlled_unet import ControlledUNet
+from ..training.controlled_unet import ControlledUNet, load_controlnet
 from ..training.factor_sampling import Dropping
 from ..training.factor_unet import FactoredUNet
 
@@ -42,8 +43,9 @@ class StudioConfig:
     guidance: float = option(5.0, "classifier-free guidance of pictures")
     map_guidance: float = option(4.0, "classifier-free guidance of maps")
     picture_steps: int = option(20, "sampling steps of a picture")
-    keep: int = option(3, "early stop: candidates of a pass that go on after half of the steps")
-    stop_at: float = option(0.85, "early stop: recall from which on no further pass is made")
+    early_steps: int = option(6, "early stop: sampling steps of a map")
+    keep: int = option(1, "early stop: candidates of a pass that go on after half of the steps")
+    stop_at: float = option(0.8, "early stop: recall from which on no further pass is made")
     precision: Literal["no", "bf16"] = option("bf16", "autocast of the networks")
 
 
@@ -56,11 +58,12 @@ class Prompt:
 
 
 def prompts_of(count: int, split: str = "held_out") -> list[Prompt]:
-    """Prompts of 4 to 8 objects, each a scene's; in every held-out one a combination never trained on."""
+    """Prompts of 4 to 8 things that maps know, each a scene's; held-out ones of combinations never seen."""
     found: list[Prompt] = []
     seed = 0
     while len(found) < count:
-        drawn = scene(seed, 64, count=FEWEST + seed % (MOST - FEWEST + 1), split=split)
+        objects = FEWEST + seed % (MOST - FEWEST + 1)
+        drawn = scene(seed, count=objects, split=split, things=OF_ONE_COLOUR)
         text = plain_caption(drawn, np.random.default_rng(seed))
         named = tuple(item.name for item in drawn.objects if f" {item.name}" in f" {text}")
         if FEWEST <= len(named) <= MOST:
@@ -76,8 +79,7 @@ class Studio:
         self.config, self.device = config, device
         folder = Path(config.base)
         self.models = models.load(folder, device=device)
-        control = ControlNetModel.from_pretrained(folder / "controlnet", local_files_only=True).float()
-        self.controlled = ControlledUNet(self.models.unet, control.to(device).eval())
+        self.controlled = ControlledUNet(self.models.unet, load_controlnet(folder / "controlnet").to(device))
         self.factor = read_factor(config.factor)[0].float().to(device)
         self.segmenter, self.classifier = (
             judges.load_judge(kind(), folder / "judges" / f"{name}.safetensors").to(device)
@@ -139,8 +141,8 @@ class Studio:
 
     def decoded(self, maps: Tensor) -> Tensor:
         """Labels of PALETTE (B, H, W) whose colours are nearest to maps (B, 3, H, W)."""
-        pixels = maps.movedim(1, -1) * 255  # BHWC
-        return torch.cdist(pixels.flatten(1, 2), self.table[None]).argmin(-1).view(pixels.shape[:-1])
+        pixels = (maps * 255).round().byte().movedim(1, -1).cpu().numpy()  # BCHW -> BHWC
+        return torch.from_numpy(PALETTE.decode(pixels)).long().to(maps.device)
 
     @torch.no_grad()
     def features(self, pixels: Tensor) -> Tensor:
@@ -167,16 +169,15 @@ class Studio:
         return torch.cat([draw(slice(start, min(start + CHUNK, rows))) for start in range(0, rows, CHUNK)])
 
 
+def judged(labels: Tensor, prompt: Prompt) -> list[Candidate]:
+    """Maps of one prompt, labels of PALETTE (N, H, W), the best first."""
+    wanted = {name: [PALETTE.index(name)] for name in prompt.things}
+    return ranked(labels.cpu(), wanted, MINIMAL_AREA)
+
+
 def recalls(labels: Tensor, prompts: list[Prompt]) -> Tensor:
-    """(B,) object recall of labels (B, H, W) of PALETTE, a prompt each."""
-    return torch.tensor(
-        [
-            ranked(own[None].cpu(), {name: [PALETTE.index(name)] for name in prompt.things}, MINIMAL_AREA)[
-                0
-            ].recall
-            for own, prompt in zip(labels, prompts, strict=True)
-        ]
-    )
+    """(B,) object recall of labels (B, H, W), a prompt each."""
+    return torch.tensor([judged(own[None], p)[0].recall for own, p in zip(labels, prompts, strict=True)])
 
 
 def mean_iou(seen: Tensor, asked: Tensor) -> float:

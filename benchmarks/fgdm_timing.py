@@ -8,13 +8,14 @@ from statistics import mean
 import torch
 from torch import Tensor
 
+from ..core.factor_chain import survivors
 from ..training.measure import timed
-from .fgdm_methods import Prompt, Studio, recalls
+from .fgdm_methods import Prompt, Studio, judged
 
 MOST_SEEDS = 10
 STEPS = (10, 20)
 SEEDS_OF_TABLE3 = (1, 5, 10)
-PER_PASS = 5  # candidates of an early-stopping pass
+PER_PASS = 2  # candidates of an early-stopping pass
 
 
 def timings(studio: Studio, prompts: list[Prompt]) -> dict[str, float]:
@@ -23,29 +24,29 @@ def timings(studio: Studio, prompts: list[Prompt]) -> dict[str, float]:
 
     def maps(prompt: Prompt, n: int, steps: int) -> Tensor:
         made = studio.maps([prompt.text] * n, list(range(n)), steps)
-        recalls(studio.decoded(made), [prompt] * n)
-        return made[:1]
+        return made[judged(studio.decoded(made), prompt)[0].index][None]
 
     def early(prompt: Prompt) -> Tensor:
-        def judge(pixels: Tensor, _: slice) -> Tensor:
-            recall = recalls(studio.decoded(pixels), [prompt] * len(pixels))
-            alive = torch.zeros(len(pixels), dtype=torch.bool, device=pixels.device)
-            alive[recall.argsort(descending=True, stable=True)[: studio.config.keep]] = True
-            return alive
+        alive: list[int] = []
 
+        def judge(pixels: Tensor, _: slice) -> Tensor:
+            alive[:] = survivors(judged(studio.decoded(pixels), prompt), studio.config.keep)
+            return torch.isin(torch.arange(len(pixels)), torch.tensor(alive)).to(pixels.device)
+
+        kept: list[Tensor] = []
         for start in range(0, MOST_SEEDS, PER_PASS):
             seeds = list(range(start, start + PER_PASS))
-            made = studio.maps([prompt.text] * PER_PASS, seeds, 10, judge)
-            best = recalls(studio.decoded(made), [prompt] * PER_PASS).max().item()
-            if best >= studio.config.stop_at:
+            kept.append(studio.maps([prompt.text] * PER_PASS, seeds, studio.config.early_steps, judge)[alive])
+            best = judged(studio.decoded(torch.cat(kept)), prompt)[0]
+            if best.recall >= studio.config.stop_at:
                 break
-        return made[:1]
+        return torch.cat(kept)[best.index][None]
 
     def pictures(prompt: Prompt, n: int, hint: Tensor | None = None) -> Tensor:
         return studio.pictures([prompt.text] * n, list(range(n)), hint)
 
     def stock(prompt: Prompt, n: int) -> None:
-        recalls(studio.segmented(pictures(prompt, n)), [prompt] * n)
+        judged(studio.segmented(pictures(prompt, n)), prompt)
 
     ways: dict[str, Callable[[Prompt], object]] = {
         f"n{n}_t{steps}": lambda p, n=n, steps=steps: maps(p, n, steps)

@@ -13,7 +13,7 @@ from finesse.benchmarks import fgdm, fgdm_downstream, fgdm_timing
 from finesse.benchmarks.fgdm_methods import Prompt, Studio, StudioConfig, mean_iou, prompts_of, recalls
 from finesse.core.factor_files import FactorInfo, write_factor
 from finesse.miniature import judges, models
-from finesse.miniature.factor_maps import PALETTE
+from finesse.miniature.palette import PALETTE
 from finesse.miniature.things import THINGS
 from finesse.training.config import TrainConfig
 from finesse.training.factor_unet import build_factor
@@ -58,37 +58,60 @@ def test_a_row_depends_on_its_prompt_and_seed_alone(studio):
 
 
 def test_maps_are_read_by_the_nearest_colour(studio):
-    labels = torch.tensor([PALETTE.index(name) for name in ("dog", "grass", "car", "snow")]).view(1, 2, 2)
+    labels = torch.tensor([PALETTE.index(name) for name in ("cow", "grass", "train", "snow")]).view(1, 2, 2)
+    labels = labels.repeat_interleave(3, 1).repeat_interleave(3, 2)
     maps = studio.table[labels].movedim(-1, 1) / 255
-    assert torch.equal(studio.decoded(maps + 0.02 * torch.rand_like(maps)), labels)
-    prompt = Prompt("a dog and a car", ("dog", "car"))
+    assert torch.equal(studio.decoded((maps + 0.02 * torch.rand_like(maps)).clamp(max=1)), labels)
+    prompt = Prompt("a cow and a train", ("cow", "train"))
     assert recalls(labels, [prompt]).tolist() == [1.0]
-    assert recalls(labels[..., :1], [prompt]).tolist() == [1.0]
-    assert recalls(labels[..., 1:], [prompt]).tolist() == [0.0]
+    assert recalls(labels[..., :3], [prompt]).tolist() == [1.0]
+    assert recalls(labels[..., 3:], [prompt]).tolist() == [0.0]
 
 
 def test_early_stop_ends_as_if_it_had_been_run(config):
     generator = random.Random(0)
-    for _ in range(30):
+    for _ in range(50):
+        recall = [generator.choice((0.0, 0.25, 0.5, 0.75, 1.0)) for _ in range(10)]
+        rank = sorted(range(10), key=lambda i: (-recall[i], i))
+        halfway = generator.sample(range(10), 10)
         found = {
-            name: torch.tensor([[generator.choice((0.0, 0.25, 0.5, 0.75, 1.0)) for _ in range(10)]])
-            for name in ("recall", "halfway")
+            "recall": torch.tensor([recall]),
+            "rank": torch.tensor([[rank.index(i) for i in range(10)]]),
+            "halfway_rank": torch.tensor([halfway]),
         }
         (chosen,), (steps,) = (values.tolist() for values in fgdm.survivors(found, config))
         alive, cost = [], 0.0
-        for start in (0, 5):
-            own = list(range(start, start + 5))
-            kept = max(
-                itertools.combinations(own, config.keep),
-                key=lambda kept: (sum(found["halfway"][0, i].item() for i in kept), [-i for i in kept]),
+        for own in (range(start, start + 2) for start in range(0, 10, 2)):
+            alive += min(
+                itertools.combinations(own, config.keep), key=lambda kept: sum(halfway[i] for i in kept)
             )
-            alive += kept
-            cost += (5 + config.keep) / 2
-            if max(found["recall"][0, i].item() for i in alive) >= config.stop_at:
+            cost += (2 + config.keep) / 2
+            if max(recall[i] for i in alive) >= config.stop_at:
                 break
-        assert found["recall"][0, chosen] == max(found["recall"][0, i] for i in alive)
-        assert chosen in alive
+        assert chosen == next(i for i in rank if i in alive)
         assert steps == cost
+
+
+def test_timed_early_stop_never_picks_what_it_dropped(studio, monkeypatch):
+    """Dropped rows hold nothing of use: here they would show all."""
+    prompt, everything = prompts_of(1)[0], torch.zeros(3, 64, 64)
+    names = [PALETTE.index(name) for name in prompt.things]
+    stripes = studio.table[torch.tensor(names).repeat_interleave(64 // len(names) + 1)[:64]] / 255
+    everything += stripes.T[:, None]
+    picked = []
+
+    def maps(texts, seeds, steps, judge=None):
+        made = torch.zeros(len(texts), 3, 64, 64)
+        if judge:
+            made[~judge(made, slice(None))] = everything
+        return made
+
+    monkeypatch.setattr(studio, "maps", maps)
+    monkeypatch.setattr(studio, "pictures", lambda texts, seeds, hints=None: picked.append(hints))
+    monkeypatch.setattr(studio, "segmented", lambda pixels: torch.zeros(10, 64, 64, dtype=torch.long))
+    fgdm_timing.timings(studio, [prompt, prompt])
+    assert all(hint is None or not torch.equal(hint[0], everything) for hint in picked)
+    assert len(picked) == 12
 
 
 def test_mean_iou_against_counting():
