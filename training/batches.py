@@ -12,6 +12,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from ..core.seeds import mix
+
 
 class Batches(Protocol):
     """An endless, random-access stream of batches."""
@@ -183,12 +185,3 @@ class Draw:
         offsets = torch.rand(self.total, generator=self.generator, device=self.device)
         strata = torch.randperm(self.total, generator=self.generator, device=self.device)
         return ((strata + offsets) / self.total * count).long().clamp(max=count - 1)[self.rows]
-
-
-def mix(*numbers: int) -> int:
-    """One 63-bit seed out of several small numbers, so that neighbouring steps share no stream."""
-    state = 0x9E3779B97F4A7C15
-    for number in numbers:
-        state = ((state ^ number) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
-        state ^= state >> 29
-    return state & 0x7FFFFFFFFFFFFFFF

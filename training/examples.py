@@ -17,8 +17,9 @@ from accelerate import Accelerator
 from diffusers import AutoencoderKL
 from torch import Tensor
 
+from ..core.seeds import mix
 from .base_model import BaseModel
-from .batches import ShardedRows, mix
+from .batches import ShardedRows
 from .cache import cached, file_hash, shared
 from .data.ahead import ahead
 from .data.samples import read_shard

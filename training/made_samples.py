@@ -16,9 +16,9 @@ from ..core.palette_conversion import convert
 from ..core.palettes import Palette
 from ..core.prompt_objects import objects_in, shown_by
 from ..core.recall import Candidate, ranked
+from ..core.seeds import mix
 from . import sampling
 from .base_model import BaseModel
-from .batches import mix
 from .controlled_unet import ControlledUNet
 from .data.map_samples import MapSample
 from .factor_sampling import Dropping, Link, Recorder, sample_chain

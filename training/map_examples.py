@@ -15,8 +15,9 @@ from torch.nn import functional as F
 from torchvision.transforms.functional import pil_to_tensor
 
 from ..core.factor_files import SEGMENTATION
+from ..core.seeds import mix
 from .base_model import BaseModel
-from .batches import ShardedRows, mix
+from .batches import ShardedRows
 from .cache import cached, file_hash, shared
 from .data.map_samples import read_maps
 from .sampling import encode

@@ -23,8 +23,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from ..core.files import replacing
+from ..core.seeds import mix
 from . import checkpoint
-from .batches import Batches, Draw, mix
+from .batches import Batches, Draw
 from .config import TrainConfig
 
 

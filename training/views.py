@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..core.seeds import mix
 from ..core.small_objects import seen_from, windows
-from .batches import mix
 from .data.samples import Sample, SmallObject, prompts
 from .inpainting import snapped
 

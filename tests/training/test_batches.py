@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from finesse.training.batches import Alternating, Crops, Draw, ShuffledRows, mix
+from finesse.training.batches import Alternating, Crops, Draw, ShuffledRows
 
 CPU = torch.device("cpu")
 
@@ -73,11 +73,6 @@ def test_processes_draw_the_rows_of_one_global_batch():
 def test_timesteps_are_stratified():
     drawn = Draw(1, 50, slice(0, 50), CPU).timesteps(1000)
     assert torch.equal(torch.sort(drawn // 20).values, torch.arange(50))
-
-
-def test_seeds_of_neighbours_differ():
-    seeds = {mix(seed, step) for seed in range(20) for step in range(500)}
-    assert len(seeds) == 10_000
 
 
 def test_unusable_data_is_named():

@@ -13,10 +13,10 @@ from diffusers import ControlNetModel
 from finesse.core.factor_files import FactorInfo, write_factor
 from finesse.core.files import read_json
 from finesse.core.recall import ranked
+from finesse.core.seeds import mix
 from finesse.miniature import models
 from finesse.training import make_dataset
 from finesse.training.base_model import PLAIN, load_base
-from finesse.training.batches import mix
 from finesse.training.controlled_unet import ControlledUNet, load_controlnet
 from finesse.training.data.map_samples import read_maps
 from finesse.training.factor_sampling import sample_chain

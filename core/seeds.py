@@ -1,0 +1,12 @@
+"""Seeds: every random number is a function of a seed and of where it is used."""
+
+from __future__ import annotations
+
+
+def mix(*numbers: int) -> int:
+    """One 63-bit seed out of several small numbers, so that neighbouring steps share no stream."""
+    state = 0x9E3779B97F4A7C15
+    for number in numbers:
+        state = ((state ^ number) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
+        state ^= state >> 29
+    return state & 0x7FFFFFFFFFFFFFFF
