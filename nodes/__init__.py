@@ -5,6 +5,7 @@ from typing_extensions import override
 
 from .box_noise import BoxNoise
 from .condition_maps import SampleConditionMaps
+from .edit_prompt import SplitEditPrompt
 from .factor_chain import ChainFactor
 from .factor_maps import GetFactorMaps
 from .factors import ApplyFactor, LoadFactor
@@ -28,4 +29,5 @@ class FinesseExtension(ComfyExtension):
             *(LoadFactor, ApplyFactor, ObjectsFromPrompt, SelectSeedByRecall, ConvertPalette, MapToMasks),
             *(EditMap, PasteObject, SegmentImage),
             *(ChainFactor, SampleConditionMaps, GetFactorMaps),
+            SplitEditPrompt,
         ]

@@ -260,4 +260,5 @@ def test_the_pack_registers_its_nodes(small_object):
         "FinesseChainFactor",
         "FinesseSampleConditionMaps",
         "FinesseGetFactorMaps",
+        "FinesseSplitEditPrompt",
     ]
