@@ -9,17 +9,14 @@ Stable Diffusion of 5 GB around the adapter; `convert_checkpoint` takes the adap
 from __future__ import annotations
 
 import json
-import pickle
-import re
-import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
+from .checkpoints import key_groups, read_checkpoint
 from .factor_adapter import Factor, factor_from_tensors
 from .files import read_tensors, write_tensors
 
@@ -142,7 +139,7 @@ def convert_checkpoint(path: str | Path, *, operations: Any = nn) -> Factor:
     operations: see `FactorAdapter`. Raises ValueError, naming the file, when there is no adapter to be had.
     """
     path = Path(path)
-    state = _state_dict(path)
+    state = read_checkpoint(path)
     one, several = f"{UNET}adapter.", f"{UNET}adapters."
     tensors = {
         key.removeprefix(one).removeprefix(UNET): tensor.clone()
@@ -150,7 +147,7 @@ def convert_checkpoint(path: str | Path, *, operations: Any = nn) -> Factor:
         if key.startswith((one, several))
     }
     if not tensors:
-        raise ValueError(f"{path.name} has no adapter: no key starts with {one}, only {_prefixes(state)}")
+        raise ValueError(f"{path.name} has no adapter: no key starts with {one}, only {key_groups(state)}")
     try:
         return factor_from_tensors(tensors, operations=operations)
     except ValueError as error:
@@ -163,43 +160,3 @@ def _check_parents(factor: Factor, info: FactorInfo) -> None:
             f"its parents are {list(info.parents)}, its adapters {len(factor.adapters)}: a factor has one for"
             " each parent, or a single one when it has none"
         )
-
-
-def _state_dict(path: Path) -> dict[str, Tensor]:
-    """The tensors under `state_dict`, or at the top, still on the disk."""
-    if not path.is_file():
-        raise ValueError(f"{path.name} is missing in {path.parent}: put it there or choose another file")
-    if not zipfile.is_zipfile(path):
-        with path.open("rb") as file:
-            is_zip = file.read(4) == b"PK\3\4"
-        if is_zip:
-            reason = f"is cut short ({path.stat().st_size} bytes): copy or download it again"
-        else:
-            reason = (
-                "is no checkpoint as torch writes it since 1.6: give one, or save yours with a newer torch"
-            )
-        raise ValueError(f"{path} {reason}")
-    try:
-        with torch.serialization.safe_globals([_LIGHTNING]):
-            checkpoint = torch.load(path, weights_only=True, mmap=True, map_location="cpu")
-    except pickle.UnpicklingError as error:
-        name = re.search(r"GLOBAL (\S+)", str(error))
-        raise ValueError(
-            f"{path} is refused: it holds {name[1] if name else 'something'}, which is neither a tensor nor a"
-            " plain value and could run code; get a file that holds the weights alone"
-        ) from error
-    except (RuntimeError, EOFError) as error:
-        raise ValueError(f"{path} is no whole checkpoint: copy or download it again ({error})") from error
-    state = checkpoint.get("state_dict", checkpoint) if isinstance(checkpoint, dict) else None
-    if not isinstance(state, dict):
-        raise ValueError(f"{path} holds no state dict: give a checkpoint of a model's weights by name")
-    return {key: value for key, value in state.items() if isinstance(key, str) and isinstance(value, Tensor)}
-
-
-def _prefixes(keys: Iterable[str], most: int = 8) -> str:
-    found = sorted({".".join(key.split(".")[:2]) for key in keys}) or ["no tensor at all"]
-    return ", ".join(found[:most]) + (", …" if len(found) > most else "")
-
-
-# Checkpoints of old Lightning versions name this class among their callbacks; it stands in for theirs.
-_LIGHTNING = type("ModelCheckpoint", (), {"__module__": "pytorch_lightning.callbacks.model_checkpoint"})
