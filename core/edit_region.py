@@ -8,7 +8,7 @@ Masks are float tensors (batch, height, width) in [0, 1].
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -147,15 +147,22 @@ def _reaches_past(mask: Tensor, boxes: Sequence[Box]) -> bool:
     return bool(outside.any())
 
 
-def _masked_part(mask: Tensor, box: Box, name: str) -> Box:
-    part = (mask[box.index] > 0).any(dim=0)
-    rows, columns = part.any(dim=1).nonzero(), part.any(dim=0).nonzero()
+def extent(mask: Tensor) -> Box | None:
+    """The smallest box that holds all of a mask (height, width) above 0, None for an empty one."""
+    rows, columns = (mask > 0).any(dim=1).nonzero(), (mask > 0).any(dim=0).nonzero()
     if len(rows) == 0:
+        return None
+    x, y = int(columns[0]), int(rows[0])
+    return Box(x, y, int(columns[-1]) - x + 1, int(rows[-1]) - y + 1)
+
+
+def _masked_part(mask: Tensor, box: Box, name: str) -> Box:
+    part = extent(mask[box.index].amax(dim=0))
+    if part is None:
         raise ValueError(
             f"mask has no pixel inside {name} ({box}); paint inside the box, move it, or unlink mask."
         )
-    x, y = int(columns[0]), int(rows[0])
-    return Box(box.x + x, box.y + y, int(columns[-1]) - x + 1, int(rows[-1]) - y + 1)
+    return replace(part, x=box.x + part.x, y=box.y + part.y)
 
 
 def _box_mask(box: Box, mask: Tensor | None, visible: Box, window: Box, step: int, grow: int) -> Tensor:

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import comfy.model_management
-import comfy.model_patcher
 import folder_paths
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from ..core.files import confined
+from .held_model import held
 
 KIND = "finesse_segmenters"
 MOST_LOGITS = 1 << 29  # 2 GB in float32, labels times pixels of one picture
@@ -99,11 +99,7 @@ class Segmenter:
             count = len(info["missing_keys"])
             raise ValueError(f"the weights lack {count} that config.json asks for; take both from one page")
         self.names = [config.id2label.get(i, f"label {i}") for i in range(max(config.id2label) + 1)]
-        self.patcher = comfy.model_patcher.ModelPatcher(
-            _Holder(network.float().eval()),
-            load_device=comfy.model_management.get_torch_device(),
-            offload_device=comfy.model_management.unet_offload_device(),
-        )
+        self.patcher = held(network.float())
 
     def labels(self, pictures: np.ndarray) -> Tensor:
         """The label of every pixel, integers (B, H, W) on the CPU, for uint8 pictures (B, H, W, 3)."""
@@ -129,14 +125,6 @@ class Segmenter:
             return labels
         # BHW -> B1HW -> BHW; nearest, which knows no integers
         return F.interpolate(labels[:, None].float(), size, mode="nearest")[:, 0].to(labels.dtype)
-
-
-class _Holder(nn.Module):
-    """Keeps what ComfyUI writes on a model, such as its device, off transformers' own attributes."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
 
 
 def _class_for(config: Any) -> Any:
