@@ -15,6 +15,7 @@ from .paste_object import PasteObject
 from .prompt_objects import ObjectsFromPrompt
 from .seed_selection import SelectSeedByRecall
 from .segment_image import SegmentImage
+from .segment_object import SegmentObject
 from .small_object import CompositeBox, InpaintSmallBox
 from .so_lora import LoadSOLoRA
 
@@ -29,5 +30,5 @@ class FinesseExtension(ComfyExtension):
             *(LoadFactor, ApplyFactor, ObjectsFromPrompt, SelectSeedByRecall, ConvertPalette, MapToMasks),
             *(EditMap, PasteObject, SegmentImage),
             *(ChainFactor, SampleConditionMaps, GetFactorMaps),
-            SplitEditPrompt,
+            *(SegmentObject, SplitEditPrompt),
         ]

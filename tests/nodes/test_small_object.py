@@ -260,5 +260,6 @@ def test_the_pack_registers_its_nodes(small_object):
         "FinesseChainFactor",
         "FinesseSampleConditionMaps",
         "FinesseGetFactorMaps",
+        "FinesseSegmentObject",
         "FinesseSplitEditPrompt",
     ]
