@@ -9,6 +9,7 @@ from .edit_prompt import SplitEditPrompt
 from .factor_chain import ChainFactor
 from .factor_maps import GetFactorMaps
 from .factors import ApplyFactor, LoadFactor
+from .iterative_guidance import IterativeGuidance
 from .map_edit import EditMap
 from .maps import ConvertPalette, MapToMasks
 from .paste_object import PasteObject
@@ -31,4 +32,5 @@ class FinesseExtension(ComfyExtension):
             *(EditMap, PasteObject, SegmentImage),
             *(ChainFactor, SampleConditionMaps, GetFactorMaps),
             *(SegmentObject, SplitEditPrompt),
+            IterativeGuidance,
         ]

@@ -262,4 +262,5 @@ def test_the_pack_registers_its_nodes(small_object):
         "FinesseGetFactorMaps",
         "FinesseSegmentObject",
         "FinesseSplitEditPrompt",
+        "FinesseIterativeGuidance",
     ]
