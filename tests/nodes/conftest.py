@@ -3,6 +3,8 @@
 import shutil
 
 import pytest
+import torch
+from diffusers import UNet2DConditionModel
 from finesse.benchmarks import parity
 from finesse.core import files
 from finesse.miniature import models
@@ -150,3 +152,35 @@ def chained(factors):
         return chain
 
     return make
+
+
+@pytest.fixture(scope="module")
+def random_weights(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("random")
+    models.random(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trainable_model(factor_control, random_weights):
+    """A random miniature, loaded as ComfyUI's executor runs its loaders: in inference mode."""
+    from finesse.miniature import comfy_models
+
+    with torch.inference_mode():
+        model = comfy_models.load_unet(random_weights)
+    assert next(model.model.diffusion_model.parameters()).is_inference()
+    return model
+
+
+@pytest.fixture
+def theirs(random_weights):
+    """diffusers' UNet of the same weights, which may be trained."""
+    unet = UNet2DConditionModel.from_pretrained(random_weights / "unet").float().eval()
+    return unet.requires_grad_(True)
+
+
+@pytest.fixture
+def trainable(trainable_model):
+    from finesse.nodes.model_denoiser import TrainableModel
+
+    return lambda model=trainable_model, *inputs, **settings: TrainableModel(model, *inputs, **settings)

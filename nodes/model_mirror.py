@@ -1,0 +1,101 @@
+"""A second face of a loaded UNet, for gradients: the same weights in memory, modules of its own.
+
+ComfyUI loads weights in inference mode, and autograd refuses such tensors. A mirror has the loaded model's
+modules anew, over the memory that holds its weights: nothing that is done to the mirror (trainable copies,
+low-rank layers, checkpoints) touches the loaded model, and dropping it leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from comfy.ldm.modules.attention import BasicTransformerBlock, attention_pytorch
+from comfy.ldm.modules.diffusionmodules.openaimodel import ResBlock
+from comfy.weight_adapter.lora import LoraDiff
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+BLOCKS = (ResBlock, BasicTransformerBlock)  # what is computed again in the backward pass
+
+
+def ordinary(tensor: Tensor) -> Tensor:
+    """`tensor` without history, as autograd takes it: made in inference mode or not, its memory is shared."""
+    if not tensor.is_inference():
+        return tensor.detach()
+    with torch.inference_mode(False):
+        shared = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
+        return shared.set_(tensor.untyped_storage(), tensor.storage_offset(), tensor.size(), tensor.stride())
+
+
+def mirror(module: nn.Module, device: torch.device) -> nn.Module:
+    """`module` anew, on `device`: its weights are frozen and, where they lie there already, shared.
+
+    What ComfyUI applies to weights as it casts them (LoRAs on offloaded weights, wrappers) is kept, and each
+    layer casts to the type of its input. To be called outside inference mode.
+    """
+    memo: dict[int, Any] = {}
+    for tensor in (*module.parameters(), *module.buffers()):
+        shared = ordinary(tensor).to(device)
+        is_weight = isinstance(tensor, nn.Parameter)
+        memo[id(tensor)] = nn.Parameter(shared, requires_grad=False) if is_weight else shared
+    for part in module.modules():
+        for function in (*getattr(part, "weight_function", ()), *getattr(part, "bias_function", ())):
+            memo[id(function)] = function
+    mirrored = copy.deepcopy(module, memo)
+    for part in mirrored.modules():
+        if hasattr(part, "comfy_cast_weights"):
+            part.comfy_cast_weights = True
+    return mirrored
+
+
+def attention_with_gradient(chosen: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+    """Torch's own attention in place of the chosen one, which may lack a backward pass (sage, flash).
+
+    For the UNet's option `optimized_attention_override`.
+    """
+    return attention_pytorch(*args, **kwargs)
+
+
+def compute_blocks_again(unet: nn.Module) -> None:
+    """Gradient checkpointing: each residual and transformer block of a mirror keeps its inputs only."""
+    for block in unet.modules():
+        if isinstance(block, BLOCKS):
+            block.forward = _computed_again(block.forward)
+
+
+def _computed_again(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def run(*args: Any, **kwargs: Any) -> Tensor:
+        # the UNet writes into its options as it goes on; a block must find them again as they were
+        kwargs = {name: dict(value) if isinstance(value, dict) else value for name, value in kwargs.items()}
+        return checkpoint(forward, *args, use_reentrant=False, **kwargs)
+
+    return run
+
+
+def matrices(unet: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Name and module of every layer that a low rank fits: linear ones and plain 2D convolutions."""
+    for name, layer in unet.named_modules():
+        if isinstance(layer, nn.Linear) or (isinstance(layer, nn.Conv2d) and layer.groups == 1):
+            yield name, layer
+
+
+def add_low_rank(layer: nn.Module, adapter: LoraDiff) -> None:
+    """Let a mirror's layer also compute the adapter's up(down(x)) (Hu et al. 2022), in the type of its input.
+
+    Apart from the weight, so that a small change is not lost to the weight's rounding in half precision.
+    """
+    forward = layer.forward
+
+    def adapted(x: Tensor) -> Tensor:
+        down, up = (part.weight.to(x.dtype) for part in (adapter.lora_down, adapter.lora_up))
+        if isinstance(layer, nn.Linear):
+            return forward(x) + F.linear(F.linear(x, down), up)
+        down = down.unflatten(1, layer.weight.shape[1:])
+        narrow = F.conv2d(x, down, None, layer.stride, layer.padding, layer.dilation)
+        return forward(x) + F.conv2d(narrow, up[..., None, None])
+
+    layer.forward = adapted
