@@ -260,7 +260,4 @@ def test_the_pack_registers_its_nodes(small_object):
         "FinesseChainFactor",
         "FinesseSampleConditionMaps",
         "FinesseGetFactorMaps",
-        "FinesseSegmentObject",
-        "FinesseSplitEditPrompt",
-        "FinesseIterativeGuidance",
     ]
