@@ -14,7 +14,7 @@ from transformers import CLIPTokenizer
 
 from ..training import sampling
 from ..training.batches import ShuffledRows
-from ..training.cache import cached, file_hash
+from ..training.cache import cached, file_hash, tensor_hash
 from ..training.config import TrainConfig, option
 from . import inpainting, models
 from .data import caption_text, load_maps, load_scenes
@@ -74,6 +74,7 @@ def example_streams(
         "text": file_hash(arguments.weights / "text_encoder" / "model.safetensors"),
         "scenes": [arguments.scenes, arguments.size, config.precision, config.seed],
         "code": file_hash(Path(inpainting.__file__)),
+        "pixels": tensor_hash(scenes["pixels"]),
     }
     streams = []
     for name, make in makers.items():
@@ -92,7 +93,7 @@ def latents_of(arguments: Arguments, pixels: Tensor, vae: AutoencoderKL, causes:
         latents = [sampling.encode(vae, part.to(device).float() / 255, fast=fast).half() for part in parts]
         return {"latents": torch.cat(latents).cpu()}
 
-    return cached(arguments.cache, "latents", causes, make)["latents"]
+    return cached(arguments.cache, "latents", causes | {"pixels": tensor_hash(pixels)}, make)["latents"]
 
 
 def tokens_of(
@@ -104,7 +105,8 @@ def tokens_of(
         return {"tokens": tokenize(tokenizer, [caption_text(row) for row in captions]).short()}
 
     vocabulary = file_hash(arguments.weights / "tokenizer" / "vocab.json")
-    return cached(arguments.cache, "tokens", causes | {"vocabulary": vocabulary}, make)["tokens"]
+    causes = causes | {"vocabulary": vocabulary, "captions": tensor_hash(captions)}
+    return cached(arguments.cache, "tokens", causes, make)["tokens"]
 
 
 def tokenize(tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:

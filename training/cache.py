@@ -28,7 +28,7 @@ def cached(
     made again.
     """
     described = json.dumps(causes, sort_keys=True)
-    path = folder / f"{name}-{hashlib.sha256(described.encode()).hexdigest()[:16]}.safetensors"
+    path = folder / f"{name}-{hashlib.sha256(described.encode()).hexdigest()}.safetensors"
     if path.exists():
         try:
             return read_tensors(path)[0]
@@ -48,6 +48,11 @@ def shared(
         load(path)
     accelerator.wait_for_everyone()
     return [load(path) for path in paths]
+
+
+def tensor_hash(tensor: Tensor) -> str:
+    """SHA-256 of what a tensor holds, as a cause."""
+    return hashlib.sha256(tensor.cpu().contiguous().numpy()).hexdigest()
 
 
 def file_hash(*paths: Path) -> str:
