@@ -5,7 +5,8 @@
 
 Writes docs/results/fgdm.json and the grid docs/results/fgdm.png. What is sampled is kept in `--work`, so that
 a stopped run goes on. Recall is that of the map or, for stock pictures, of what the segmenter sees; `picture`
-is that of the final picture as the segmenter sees it. Seconds are those of a prompt, the picture included.
+is that of the final picture as the segmenter sees it; `unasked` the share of the other things that show just
+as well, which is chance. Seconds are those of a prompt, the picture included.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from torch import Tensor
 
 from ..core.frechet import frechet_distance
 from ..miniature.scenes import scene
-from ..miniature.things import OF_ONE_COLOUR
+from ..miniature.things import ON_MAPS
 from ..training import factor_sampling, factor_unet, sampling
 from ..training.cache import cached, file_hash
 from ..training.config import option, parse, words
 from . import fgdm_methods
 from .fgdm_downstream import downstream
-from .fgdm_methods import Prompt, Studio, StudioConfig, judged, mean_iou, prompts_of, recalls
+from .fgdm_methods import Prompt, Studio, StudioConfig, judged, mean_iou, prompts_of, recalls, unasked
 from .fgdm_timing import MOST_SEEDS, PER_PASS, SEEDS_OF_TABLE3, STEPS, timings
 from .results import FOLDER, write_results
 
@@ -87,17 +88,21 @@ class Bench:
             key: torch.cat([part[key] for part in parts]).unflatten(0, (-1, MOST_SEEDS)) for key in parts[0]
         }
 
-    def stock(self) -> Tensor:
-        """(P, 10) recall of the plain model's pictures, as the segmenter sees them."""
+    def stock(self) -> dict[str, Tensor]:
+        """recall and unasked (P, 10) of the plain model's pictures, as the segmenter sees them."""
 
         def make(asked: list[Prompt], seeds: list[int]) -> dict[str, Tensor]:
             drawn = self.studio.pictures([prompt.text for prompt in asked], seeds)
-            return {"recall": recalls(self.studio.segmented(drawn), asked)}
+            seen = self.studio.segmented(drawn)
+            return {"recall": recalls(seen, asked), "unasked": unasked(seen, asked)}
 
-        return self.rows("stock", make)["recall"]
+        return self.rows("stock", make)
 
     def maps(self, steps: int) -> dict[str, Tensor]:
-        """Of the factor's maps recall and rank (P, 10), halfway_rank after half of the steps, and labels."""
+        """Of the factor's maps labels, recall, unasked, rank and, after half of the steps, halfway_rank.
+
+        Each (P, 10), labels (P, 10, H, W).
+        """
 
         def make(asked: list[Prompt], seeds: list[int]) -> dict[str, Tensor]:
             halfway: list[Tensor] = []
@@ -107,14 +112,16 @@ class Bench:
                 return torch.ones(len(pixels), dtype=torch.bool, device=pixels.device)
 
             drawn = self.studio.maps([prompt.text for prompt in asked], seeds, steps, look)
-            return {"labels": self.studio.decoded(drawn).byte(), "halfway": torch.cat(halfway)}
+            labels = self.studio.decoded(drawn)
+            others = unasked(labels, asked)
+            return {"labels": labels.byte(), "halfway": torch.cat(halfway), "unasked": others}
 
         if steps not in self._maps:
             found = self.rows(f"maps-{steps}", make, steps=steps, **self.of_maps)
             recall, rank = self._ranked(found["labels"])
             _, halfway_rank = self._ranked(found["halfway"])
             ranks = {"recall": recall, "rank": rank, "halfway_rank": halfway_rank}
-            self._maps[steps] = ranks | {"labels": found["labels"]}
+            self._maps[steps] = found | ranks
         return self._maps[steps]
 
     def pictures(self, name: str, chosen: Tensor, steps: int) -> Tensor:
@@ -179,7 +186,7 @@ def table3(bench: Bench, seconds: dict[str, float]) -> dict[str, float]:
 
 def table4(bench: Bench, seconds: dict[str, float]) -> dict[str, float]:
     """The best of N seeds: stock pictures under the segmenter against the factor's maps."""
-    stock = bench.stock()
+    stock = bench.stock()["recall"]
     first = torch.zeros(len(stock), dtype=torch.long)
     drawn = slice(bench.arguments.drawn)
     metrics = {}
@@ -202,6 +209,8 @@ def table4(bench: Bench, seconds: dict[str, float]) -> dict[str, float]:
     for name in [*ways, "stock_n1", "stock_n10"]:
         metrics[f"table4.{name}.seconds"] = seconds[name]
         metrics[f"table4.{name}.time"] = seconds[name] / seconds["stock_n10"]
+    for name, found in (("stock_n1", bench.stock()), ("fgdm_n1", bench.maps(20))):
+        metrics[f"table4.{name}.unasked"] = found["unasked"][:, 0].mean().item()
     return metrics | {"table4.fgdm_early.map_steps": early_steps * cost.mean().item()}
 
 
@@ -211,10 +220,7 @@ def table2(bench: Bench) -> dict[str, float]:
     files = {"with": arguments.with_distillation or bench.config.factor}
     files["without"] = arguments.without_distillation
     real = torch.stack(
-        [
-            torch.from_numpy(scene(i, split="held_out", things=OF_ONE_COLOUR).image)
-            for i in range(arguments.drawn)
-        ]
+        [torch.from_numpy(scene(i, split="held_out", things=ON_MAPS).image) for i in range(arguments.drawn)]
     )
     reference = bench.studio.features(real.movedim(-1, 1).to(bench.device).float() / 255)
     for name, file in files.items():

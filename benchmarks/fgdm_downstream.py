@@ -13,7 +13,7 @@ from ..core.palettes import COCO_STUFF
 from ..miniature import judges
 from ..miniature.data import load_scenes
 from ..miniature.palette import PALETTE
-from ..miniature.things import OF_ONE_COLOUR
+from ..miniature.things import ON_MAPS
 from ..training.batches import ShuffledRows
 from ..training.cache import cached
 from ..training.config import TrainConfig
@@ -29,9 +29,9 @@ PLAN = TrainConfig(
 
 def downstream(studio: Studio, work: Path, causes: Mapping[str, object]) -> dict[str, float]:
     """mIoU on test scenes of a segmenter trained on real pictures alone, and as long on made ones too."""
-    real = load_scenes(work, "train", REAL, 64, things=OF_ONE_COLOUR)
+    real = load_scenes(work, "train", REAL, 64, things=ON_MAPS)
     made = cached(work, "made", {**causes, "made": [MADE, CANDIDATES]}, lambda: _made(studio))
-    tested = load_scenes(work, "test", TESTED, 64, things=OF_ONE_COLOUR)
+    tested = load_scenes(work, "test", TESTED, 64, things=ON_MAPS)
     both = {name: torch.cat([real[name], made[name]]) for name in ("pixels", "labels")}
     metrics = {}
     for name, data in (("real", real), ("real_and_made", both)):

@@ -22,7 +22,7 @@ from ..miniature.factor_maps import MAP_SIZE
 from ..miniature.palette import PALETTE
 from ..miniature.scenes import scene
 from ..miniature.stage_data import tokenize
-from ..miniature.things import OF_ONE_COLOUR
+from ..miniature.things import ON_MAPS
 from ..training import sampling
 from ..training.config import option
 from ..training.controlled_unet import ControlledUNet, load_controlnet
@@ -41,7 +41,7 @@ class StudioConfig:
     base: str = option(str(models.WEIGHTS), "folder of the miniature")
     factor: str = option(str(models.WEIGHTS / "factors" / "segmentation.safetensors"), "segmentation factor")
     guidance: float = option(5.0, "classifier-free guidance of pictures")
-    map_guidance: float = option(4.0, "classifier-free guidance of maps")
+    map_guidance: float = option(3.0, "classifier-free guidance of maps")
     picture_steps: int = option(20, "sampling steps of a picture")
     early_steps: int = option(6, "early stop: sampling steps of a map")
     keep: int = option(1, "early stop: candidates of a pass that go on after half of the steps")
@@ -63,7 +63,7 @@ def prompts_of(count: int, split: str = "held_out") -> list[Prompt]:
     seed = 0
     while len(found) < count:
         objects = FEWEST + seed % (MOST - FEWEST + 1)
-        drawn = scene(seed, count=objects, split=split, things=OF_ONE_COLOUR)
+        drawn = scene(seed, count=objects, split=split, things=ON_MAPS)
         text = plain_caption(drawn, np.random.default_rng(seed))
         named = tuple(item.name for item in drawn.objects if f" {item.name}" in f" {text}")
         if FEWEST <= len(named) <= MOST:
@@ -178,6 +178,11 @@ def judged(labels: Tensor, prompt: Prompt) -> list[Candidate]:
 def recalls(labels: Tensor, prompts: list[Prompt]) -> Tensor:
     """(B,) object recall of labels (B, H, W), a prompt each."""
     return torch.tensor([judged(own[None], p)[0].recall for own, p in zip(labels, prompts, strict=True)])
+
+
+def unasked(labels: Tensor, prompts: list[Prompt]) -> Tensor:
+    """(B,) share of the things not asked for that labels (B, H, W) show: what recall would be by chance."""
+    return recalls(labels, [Prompt(p.text, tuple(set(ON_MAPS) - set(p.things))) for p in prompts])
 
 
 def mean_iou(seen: Tensor, asked: Tensor) -> float:

@@ -27,7 +27,7 @@ from .captions import plain_caption
 from .data import MAPS, crowd, map_picture
 from .palette import PALETTE, PLACES
 from .scenes import Scene, scene
-from .things import OF_ONE_COLOUR
+from .things import ON_MAPS
 
 MAP_SIZE = 64  # pixels a side: fewer latent cells than 16x16 cannot hold eight objects
 SHARD = 2000  # scenes
@@ -45,7 +45,7 @@ class Arguments:
 
 def sample(seed: int, split: str, size: int) -> MapSample:
     """The scene of a seed with all its maps, its own caption and a plain one."""
-    drawn = scene(seed, size, count=crowd(seed), split=split, things=OF_ONE_COLOUR)
+    drawn = scene(seed, size, count=crowd(seed), split=split, things=ON_MAPS)
     captions = (drawn.caption, plain_caption(drawn, np.random.default_rng(seed)))
     maps = {kind: Image.fromarray(_map(drawn, kind)) for kind in MAPS}
     return MapSample(f"{seed:06}", captions, Image.fromarray(drawn.image), maps, "miniature")

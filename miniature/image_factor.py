@@ -16,7 +16,7 @@ from .data import load_scenes
 from .judges import blemish
 from .palette import PALETTE, PLACES
 from .scenes import MOST_OBJECTS
-from .things import OF_ONE_COLOUR
+from .things import ON_MAPS
 
 MANY = range(4, MOST_OBJECTS + 1)  # objects in every second scene
 
@@ -38,5 +38,5 @@ def painted(labels: Tensor) -> Tensor:
 def load_pairs(cache: Path, count: int, size: int) -> dict[str, Tensor]:
     """`pixels`, `caption` and `labels` of training scenes of what maps know, half of them crowded."""
     parts = [(None, count // 2)] + [(objects, count // 2 // len(MANY)) for objects in MANY]
-    scenes = [load_scenes(cache, "train", own, size, objects, OF_ONE_COLOUR) for objects, own in parts]
+    scenes = [load_scenes(cache, "train", own, size, objects, ON_MAPS) for objects, own in parts]
     return {name: torch.cat([part[name] for part in scenes]) for name in ("pixels", "caption", "labels")}

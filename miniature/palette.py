@@ -17,32 +17,36 @@ from tqdm import trange
 from ..core.palettes import COCO_STUFF, Palette
 from .data import crowd
 from .scenes import scene
-from .things import OF_ONE_COLOUR
+from .things import ON_MAPS
 
-GROUNDS = (
-    *("sky-other", "hill", "grass", "sea", "sand", "mountain", "snow", "tree", "dirt", "wall-other"),
-    *("floor-wood", "rug", "building-other", "pavement", "road", "table"),
-)
-LABELS = (*OF_ONE_COLOUR, *GROUNDS)
+GROUNDS = ("sky-other", "hill", "grass", "sea", "sand", "snow", "tree", "dirt", "wall-other", "floor-wood")
+GROUNDS += ("road", "table")
+MERGED = {  # grounds that look much like another one of the world, and are painted as that one
+    "mountain": "snow",
+    "rug": "floor-wood",
+    "building-other": "wall-other",
+    "pavement": "road",
+}
+LABELS = (*ON_MAPS, *GROUNDS)
 _COLOURS = """
-    7a5a8b 6d90c7 50543b f2473a fff2db 8fa98d a4c4b1 748e6d dd8932 a192b7 dd7c70 784656 9db65e
-    ce6b9d cec7d8 ffd665 d8b763 ed9003 69a31e ae8e1e f5b632 ff995a a26150 f9aa8a 8a9040 c9f8de
-    2b737f 609b98 9be8d2 2e3230 91a5e3 2c4a5d 6ebd4e 4db4d0 eae290 b0c1ff e4ddff 548845 776b24
-    ffc9be b88e53 a57080 be9a89 d5bba8 566669 b7cc83
+    975f7a 7fa0ad 624b56 f2473a f2ecd1 a6cfc1 e68d0a 6ca615 efa743 ae5a3e f5a783 909548 2d7284
+    312d23 919eeb 21405e 6ec956 4eb1d2 f0e592 c6e1ff 468940 776821 dfb2be c88367 678877 aeb487
 """
 PALETTE = Palette("miniature", LABELS, tuple(tuple(bytes.fromhex(colour)) for colour in _COLOURS.split()))
-PLACES = np.array([LABELS.index(label) if label in LABELS else 0 for label in COCO_STUFF.labels])
+PLACES = np.array(
+    [LABELS.index(own) if (own := MERGED.get(label, label)) in LABELS else 0 for label in COCO_STUFF.labels]
+)
 """The place of a coco-stuff label in PALETTE, 0 where it has none."""
 
 SCENES = 7000
-APART = 50.0  # the distance in RGB that colours are pushed to
+APART = 64.0  # the distance in RGB that colours are pushed to
 
 
 def natural_colours(scenes: int = SCENES) -> np.ndarray:
     """Colours (N, 3) uint8 for LABELS: the mean of their pixels, pushed apart."""
     total, pixels = np.zeros((len(LABELS), 3)), np.zeros(len(LABELS))
     for seed in trange(scenes, desc="scenes"):
-        drawn = scene(seed, count=crowd(seed), things=OF_ONE_COLOUR)
+        drawn = scene(seed, count=crowd(seed), things=ON_MAPS)
         labels = PLACES[drawn.labels].ravel()
         np.add.at(total, labels, drawn.image.reshape(-1, 3))
         np.add.at(pixels, labels, 1)

@@ -16,10 +16,10 @@ from ..core.palettes import COCO_STUFF
 from ..training.batches import Draw
 from ..training.trainer import Task
 from .judges import blemish, segmentation_loss
-from .palette import GROUNDS
+from .palette import GROUNDS, MERGED
 from .things import THINGS
 
-LABELS = (*THINGS, *GROUNDS)
+LABELS = (*THINGS, *GROUNDS, *MERGED)
 
 
 def build_segformer(size: int) -> SegformerForSemanticSegmentation:

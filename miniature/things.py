@@ -116,7 +116,13 @@ THINGS = tuple(KINDS)
 """Names of all things, each also a label of the coco-stuff palette."""
 
 OF_ONE_COLOUR = tuple(name for name in THINGS if not KINDS[name].colours)
-"""Those that do not come in several colours: what the miniature's segmentation maps know."""
+"""Those that do not come in several colours."""
+
+ON_MAPS = (
+    *("person", "train", "traffic light", "stop sign", "sheep", "elephant", "orange", "broccoli", "hot dog"),
+    *("donut", "cake", "potted plant", "tv", "cell phone"),
+)
+"""What the miniature's segmentation maps know: things of one colour, large, and unlike each other in it."""
 
 COLOURABLE = tuple(thing.name for thing in _TABLE if thing.colours)
 """Names of the things that come in several colours."""

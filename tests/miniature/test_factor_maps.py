@@ -14,11 +14,13 @@ from finesse.miniature.data import (
     map_picture,
 )
 from finesse.miniature.factor_maps import write_shards
-from finesse.miniature.palette import PALETTE, PLACES, natural_colours
+from finesse.miniature.palette import MERGED, PALETTE, PLACES, natural_colours
 from finesse.miniature.scenes import COLOURS, scene
-from finesse.miniature.things import OF_ONE_COLOUR
+from finesse.miniature.things import ON_MAPS
 from finesse.training.data.map_samples import read_maps
 from finesse.training.data.samples import shards
+
+PAINTED = [MERGED.get(label, label) for label in COCO_STUFF.labels]
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +36,10 @@ def test_shards_hold_exact_maps_of_the_scenes(written):
     assert report["pictures"]["kept"] == len(found) == 12
     assert (report["palette"], set(report["conditions"])) == ("miniature", set(MAPS))
     for seed, sample in enumerate(found):
-        drawn = scene(seed, 48, count=crowd(seed), things=OF_ONE_COLOUR)
+        drawn = scene(seed, 48, count=crowd(seed), things=ON_MAPS)
         assert drawn.caption == sample.captions[0]
         labels = PALETTE.decode(np.asarray(sample.maps["segmentation"]))
-        names, own = np.array(PALETTE.labels), np.array(COCO_STUFF.labels)
+        names, own = np.array(PALETTE.labels), np.array(PAINTED)
         assert (names[labels] == own[drawn.labels]).all()
         for kind in set(MAPS) - {"segmentation"}:
             assert np.array_equal(np.asarray(sample.maps[kind]), map_picture(drawn, kind).transpose(1, 2, 0))
@@ -67,11 +69,9 @@ def test_a_plain_caption_names_all_but_tiny_objects_and_no_colour():
 
 
 def test_the_palette_has_every_label_of_the_world():
-    seen = {
-        int(label) for seed in range(300) for label in np.unique(scene(seed, 32, things=OF_ONE_COLOUR).labels)
-    }
-    assert {COCO_STUFF.labels[label] for label in seen} <= set(PALETTE.labels)
-    assert [PALETTE.labels[PLACES[label]] for label in seen] == [COCO_STUFF.labels[label] for label in seen]
+    seen = {int(label) for seed in range(300) for label in np.unique(scene(seed, 32, things=ON_MAPS).labels)}
+    assert {PAINTED[label] for label in seen} <= set(PALETTE.labels)
+    assert [PALETTE.labels[PLACES[label]] for label in seen] == [PAINTED[label] for label in seen]
 
 
 def test_the_palettes_colours_are_near_those_of_the_things_and_far_from_one_another():
@@ -79,4 +79,4 @@ def test_the_palettes_colours_are_near_those_of_the_things_and_far_from_one_anot
     colours = PALETTE.table.astype(int)
     assert np.corrcoef(few.ravel(), colours.ravel())[0, 1] > 0.95
     apart = np.sqrt(((colours[:, None] - colours) ** 2).sum(-1))
-    assert (apart + 999 * np.eye(len(colours))).min() > 48
+    assert (apart + 999 * np.eye(len(colours))).min() > 60

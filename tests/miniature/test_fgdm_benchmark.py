@@ -10,11 +10,19 @@ import pytest
 import torch
 from diffusers import ControlNetModel
 from finesse.benchmarks import fgdm, fgdm_downstream, fgdm_timing
-from finesse.benchmarks.fgdm_methods import Prompt, Studio, StudioConfig, mean_iou, prompts_of, recalls
+from finesse.benchmarks.fgdm_methods import (
+    Prompt,
+    Studio,
+    StudioConfig,
+    mean_iou,
+    prompts_of,
+    recalls,
+    unasked,
+)
 from finesse.core.factor_files import FactorInfo, write_factor
 from finesse.miniature import judges, models
 from finesse.miniature.palette import PALETTE
-from finesse.miniature.things import THINGS
+from finesse.miniature.things import ON_MAPS
 from finesse.training.config import TrainConfig
 from finesse.training.factor_unet import build_factor
 
@@ -42,7 +50,7 @@ def test_prompts_name_four_to_eight_things():
     assert len({prompt.text for prompt in prompts}) == 30
     for prompt in prompts:
         assert 4 <= len(prompt.things) <= 8
-        assert all(thing in THINGS and thing in prompt.text for thing in prompt.things)
+        assert all(thing in ON_MAPS and thing in prompt.text for thing in prompt.things)
 
 
 def test_a_row_depends_on_its_prompt_and_seed_alone(studio):
@@ -58,14 +66,16 @@ def test_a_row_depends_on_its_prompt_and_seed_alone(studio):
 
 
 def test_maps_are_read_by_the_nearest_colour(studio):
-    labels = torch.tensor([PALETTE.index(name) for name in ("cow", "grass", "train", "snow")]).view(1, 2, 2)
+    labels = torch.tensor([PALETTE.index(name) for name in ("sheep", "grass", "train", "snow")]).view(1, 2, 2)
     labels = labels.repeat_interleave(3, 1).repeat_interleave(3, 2)
     maps = studio.table[labels].movedim(-1, 1) / 255
     assert torch.equal(studio.decoded((maps + 0.02 * torch.rand_like(maps)).clamp(max=1)), labels)
-    prompt = Prompt("a cow and a train", ("cow", "train"))
+    prompt = Prompt("a sheep and a train", ("sheep", "train"))
     assert recalls(labels, [prompt]).tolist() == [1.0]
     assert recalls(labels[..., :3], [prompt]).tolist() == [1.0]
     assert recalls(labels[..., 3:], [prompt]).tolist() == [0.0]
+    others = unasked(labels, [Prompt("a train", ("train",))])
+    assert others.tolist() == pytest.approx([1 / (len(ON_MAPS) - 1)])
 
 
 def test_early_stop_ends_as_if_it_had_been_run(config):
@@ -141,6 +151,7 @@ def test_the_command_writes_all_tables_and_goes_on(config, tmp_path, monkeypatch
         assert 0 <= metrics[f"table4.{name}.recall"] <= 1
         assert metrics[f"table4.{name}.seconds"] > 0
     assert metrics["table4.stock_n10.time"] == 1
+    assert all(0 <= metrics[f"table4.{name}.unasked"] <= 1 for name in ("stock_n1", "fgdm_n1"))
     for name in ("n1_t10", "n2_t20"):
         low, middle, high = (metrics[f"table3.{name}.{key}"] for key in ("min", "median", "max"))
         assert low <= middle <= high

@@ -10,7 +10,7 @@ from finesse.core.schedule import NoiseSchedule
 from finesse.miniature import image_factor, models
 from finesse.miniature.data import load_scenes
 from finesse.miniature.palette import PALETTE
-from finesse.miniature.things import OF_ONE_COLOUR
+from finesse.miniature.things import ON_MAPS
 from finesse.training.batches import Draw
 from finesse.training.controlled_unet import ControlledUNet
 
@@ -67,21 +67,21 @@ def test_a_missing_controlnet_is_named(miniature, controlled):
 
 
 def test_maps_are_painted_in_the_miniatures_colours():
-    labels = torch.tensor([[[COCO_STUFF.index("cow"), COCO_STUFF.index("grass")]]], dtype=torch.uint8)
+    labels = torch.tensor([[[COCO_STUFF.index("donut"), COCO_STUFF.index("grass")]]], dtype=torch.uint8)
     painted = (image_factor.painted(labels) * 255).round().byte()
     assert painted.shape == (1, 3, 1, 2)
-    assert tuple(painted[0, :, 0, 0].tolist()) == PALETTE.colours[PALETTE.index("cow")]
+    assert tuple(painted[0, :, 0, 0].tolist()) == PALETTE.colours[PALETTE.index("donut")]
 
 
 def test_the_task_teaches_the_control_to_read_its_map(controlled):
-    labels = torch.full((2, 64, 64), COCO_STUFF.index("cow"), dtype=torch.uint8)
+    labels = torch.full((2, 64, 64), COCO_STUFF.index("donut"), dtype=torch.uint8)
     batch = {"latents": inputs()[0], "context": inputs()[2], "labels": labels}
     empty = torch.zeros(8, models.TEXT_WIDTH)
     task = image_factor.ImageFactorTask(controlled, NoiseSchedule.scaled_linear(), empty)
     controlled.control.requires_grad_(True)
     task(batch, Draw(0, 2, slice(0, 2), torch.device("cpu")))["denoise"].backward()
     assert controlled.control.controlnet_cond_embedding.conv_in.weight.grad.abs().sum() > 0
-    colour = torch.tensor(PALETTE.colours[PALETTE.index("cow")]) / 255
+    colour = torch.tensor(PALETTE.colours[PALETTE.index("donut")]) / 255
     assert torch.allclose(controlled.hint.mean(dim=(0, 2, 3)), colour, atol=0.02)  # noise was added
 
 
@@ -93,8 +93,6 @@ def test_half_of_the_pairs_are_crowded(tmp_path):
         "labels": (32, 32),
     }
     assert {len(column) for column in pairs.values()} == {20}
-    lone = load_scenes(tmp_path, "train", 10, 32, things=OF_ONE_COLOUR)
+    lone = load_scenes(tmp_path, "train", 10, 32, things=ON_MAPS)
     assert torch.equal(pairs["pixels"][:10], lone["pixels"])
-    assert torch.equal(
-        pairs["pixels"][-2:], load_scenes(tmp_path, "train", 2, 32, 8, OF_ONE_COLOUR)["pixels"]
-    )
+    assert torch.equal(pairs["pixels"][-2:], load_scenes(tmp_path, "train", 2, 32, 8, ON_MAPS)["pixels"])
