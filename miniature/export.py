@@ -1,6 +1,7 @@
 """Ship a trained miniature: its weights as one diffusers pipeline folder, a model card beside each part.
 
     python -m finesse.miniature.export --folder runs/64
+    python -m finesse.miniature.export --folder runs/64 --parts factors controlnet
 
 Run it again after the benchmarks `miniature`, `soediff` and `fgdm`, so that the cards show the newest scores.
 """
@@ -11,6 +12,7 @@ import argparse
 import json
 import re
 import shutil
+from collections.abc import Collection
 from itertools import chain
 from pathlib import Path
 
@@ -60,18 +62,27 @@ CARDS = {
 }
 
 
-def export(runs: Path, target: Path, scenes: str, machine: str) -> None:
-    """Copy `runs`/weights and GATHERED to `target`, which then is a pipeline folder with cards."""
-    if target.exists():
-        shutil.rmtree(target)
-    shutil.copytree(runs / "weights", target)
+def export(runs: Path, target: Path, scenes: str, machine: str, parts: Collection[str] = ()) -> None:
+    """Copy `runs`/weights and GATHERED to `target`, which then is a pipeline folder with cards.
+
+    parts: the folders of `target` to make anew; none stands for all.
+    """
+    own = {path.name for path in (runs / "weights").iterdir()}
+    parts = parts or own | {Path(name).parts[0] for name in GATHERED}
+    for part in parts:
+        shutil.rmtree(target / part, ignore_errors=True)
+        if part in own:
+            shutil.copytree(runs / "weights" / part, target / part)
     for name, source in GATHERED.items():
-        (target / name).parent.mkdir(exist_ok=True)
-        shutil.copyfile(runs / source, target / name)
+        if Path(name).parts[0] in parts:
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(runs / source, target / name)
     write_json(target / "model_index.json", PIPELINE)
     stored = [read_json(path)["metrics"] for path in STORED if path.exists()]
     scores = dict(chain.from_iterable(metrics.items() for metrics in stored))
     for folder, (title, names, prefixes) in CARDS.items():
+        if folder not in parts:
+            continue
         lines = [f"# {title}", "", f"Trained by this project on {scenes}, on a {machine}."]
         lines += ["The emoji in the scenes are Noto Color Emoji (OFL 1.1). Weights: GPL-3.0-or-later.", ""]
         made = [run for run in sorted(runs.iterdir()) if re.sub(r"\d+$", "", run.name) in names]
@@ -97,10 +108,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Ship a trained miniature with its model cards.")
     parser.add_argument("--folder", type=Path, default=Path("runs/64"), help="where it was trained")
     parser.add_argument("--target", type=Path, default=WEIGHTS, help="folder to write, anew")
+    parser.add_argument("--parts", nargs="*", choices=list(CARDS), default=[], help="only these folders")
     parser.add_argument("--scenes", default="scenes of its training split", help="the data, in words")
     parser.add_argument("--machine", required=True, help="the kind of machine it was trained on")
     arguments = parser.parse_args()
-    export(arguments.folder, arguments.target, arguments.scenes, arguments.machine)
+    export(arguments.folder, arguments.target, arguments.scenes, arguments.machine, arguments.parts)
 
 
 if __name__ == "__main__":
