@@ -34,6 +34,12 @@ UNETS: dict[str, dict[str, Any]] = {  # unet/config.json as published with each 
         "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
     },
+    "sd15": {
+        "in_channels": 4,
+        "sample_size": 64,
+        "cross_attention_dim": 768,
+        "attention_head_dim": 8,
+    },
 }
 _CLIP_L = {
     "hidden_size": 768,
@@ -52,6 +58,7 @@ _CLIP_G = {
 ENCODERS = {
     "sd15-inpainting": [(CLIPTextModel, _CLIP_L)],
     "sdxl-inpainting": [(CLIPTextModel, _CLIP_L), (CLIPTextModelWithProjection, _CLIP_G)],
+    "sd15": [(CLIPTextModel, _CLIP_L)],
 }
 VAE = {
     "block_out_channels": (128, 256, 512, 512),
