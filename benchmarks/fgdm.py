@@ -6,7 +6,8 @@
 Writes docs/results/fgdm.json and the grid docs/results/fgdm.png. What is sampled is kept in `--work`, so that
 a stopped run goes on. Recall is that of the map or, for stock pictures, of what the segmenter sees; `picture`
 is that of the final picture as the segmenter sees it; `unasked` the share of the other things that show just
-as well, which is chance. Seconds are those of a prompt, the picture included.
+as well, which is chance. Seconds are those of a prompt, the picture included; `map_steps` those of all its
+maps. fgdm_early_dropping keeps one map of each pass after half of the steps.
 """
 
 from __future__ import annotations
@@ -211,7 +212,13 @@ def table4(bench: Bench, seconds: dict[str, float]) -> dict[str, float]:
         metrics[f"table4.{name}.time"] = seconds[name] / seconds["stock_n10"]
     for name, found in (("stock_n1", bench.stock()), ("fgdm_n1", bench.maps(20))):
         metrics[f"table4.{name}.unasked"] = found["unasked"][:, 0].mean().item()
-    return metrics | {"table4.fgdm_early.map_steps": early_steps * cost.mean().item()}
+    chosen, fewer = survivors(bench.maps(early_steps), replace(bench.config, keep=1))
+    recall = bench.maps(early_steps)["recall"].gather(1, chosen[:, None])
+    return metrics | {
+        "table4.fgdm_early.map_steps": early_steps * cost.mean().item(),
+        "table4.fgdm_early_dropping.recall": recall.mean().item(),
+        "table4.fgdm_early_dropping.map_steps": early_steps * fewer.mean().item(),
+    }
 
 
 def table2(bench: Bench) -> dict[str, float]:

@@ -44,8 +44,8 @@ class StudioConfig:
     map_guidance: float = option(3.0, "classifier-free guidance of maps")
     picture_steps: int = option(20, "sampling steps of a picture")
     early_steps: int = option(6, "early stop: sampling steps of a map")
-    keep: int = option(1, "early stop: candidates of a pass that go on after half of the steps")
-    stop_at: float = option(0.8, "early stop: recall from which on no further pass is made")
+    keep: int = option(2, "early stop: candidates of a pass that go on after half of the steps")
+    stop_at: float = option(0.9, "early stop: recall from which on no further pass is made")
     precision: Literal["no", "bf16"] = option("bf16", "autocast of the networks")
 
 
