@@ -37,7 +37,7 @@ def config(miniature):
     info = FactorInfo(condition="segmentation", palette="coco-stuff", base="miniature")
     path = miniature / "factors" / "segmentation.safetensors"
     write_factor(path, build_factor(unet, "timestep", 0), info)
-    return StudioConfig(str(miniature), factor=str(path), picture_steps=2, precision="no")
+    return StudioConfig(str(miniature), factor=str(path), picture_steps=2, keep=1, precision="no")
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +151,7 @@ def test_the_command_writes_all_tables_and_goes_on(config, tmp_path, monkeypatch
         assert 0 <= metrics[f"table4.{name}.recall"] <= 1
         assert metrics[f"table4.{name}.seconds"] > 0
     assert metrics["table4.stock_n10.time"] == 1
+    assert metrics["table4.fgdm_early_dropping.map_steps"] <= metrics["table4.fgdm_early.map_steps"]
     assert all(0 <= metrics[f"table4.{name}.unasked"] <= 1 for name in ("stock_n1", "fgdm_n1"))
     for name in ("n1_t10", "n2_t20"):
         low, middle, high = (metrics[f"table3.{name}.{key}"] for key in ("min", "median", "max"))
