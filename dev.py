@@ -86,7 +86,7 @@ def demo(arguments: Sequence[str]) -> int:
 def serve(arguments: Sequence[str]) -> int:
     """Keep a ComfyUI with the pack and the miniature running until Ctrl-C."""
     python, environment = set_up()
-    module = [python, "-m", "finesse.miniature.comfy_server"]
+    module = [python, "-m", "finesse.miniature.serve"]
     return run_child([*module, *arguments], environment, environment["PYTHONPATH"])
 
 

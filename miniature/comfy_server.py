@@ -1,13 +1,10 @@
 """Starts and stops a real ComfyUI with the pack and the miniature in it, in a folder of its own.
 
-    python -m finesse.miniature.comfy_server [--port 8188] [--folder DIR]
-
-keeps one up until Ctrl-C. COMFYUI_PATH names the ComfyUI; FINESSE_MINIATURE the miniature's weights.
+COMFYUI_PATH names the ComfyUI; FINESSE_MINIATURE the miniature's weights.
 """
 
 from __future__ import annotations
 
-import argparse
 import atexit
 import contextlib
 import json
@@ -37,7 +34,6 @@ MODELS = {  # what the examples ask for: file or folder in ComfyUI's models -> t
     "finesse_segmenters/segformer": WEIGHTS / "segformer",
     **{f"finesse_factors/{name}": WEIGHTS / "factors" / name for name in FACTORS},
 }
-HAS_FACTORS = (WEIGHTS / "factors").is_dir()  # else the examples of maps wait for weights of the user's own
 START_TIMEOUT = 300
 
 
@@ -148,7 +144,7 @@ class ComfyServer:
         custom_nodes, settings = self.folder / "custom_nodes", self.folder / "user/default"
         for folder in (custom_nodes, settings, self.folder / "input", self.folder / "models/checkpoints"):
             folder.mkdir(parents=True, exist_ok=True)
-        for name, source in ((name, source) for name, source in MODELS.items() if source.exists()):
+        for name, source in MODELS.items():
             target = self.folder / "models" / name
             target.parent.mkdir(parents=True, exist_ok=True)
             if not target.exists():  # in a folder that is kept it may be the user's own
@@ -212,29 +208,3 @@ def link(path: Path, target: Path) -> None:
 def exit_on_kill() -> None:
     """Turn SIGTERM into SystemExit, so that servers are stopped on the way out."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-
-
-def main() -> int:
-    """Keep a server up until Ctrl-C, or until it dies."""
-    parser = argparse.ArgumentParser(description="Keep a ComfyUI with the pack and the miniature up.")
-    parser.add_argument("--port", type=int, default=8188, help="if it is taken, another one is used")
-    parser.add_argument(
-        "--folder", type=Path, help="keeps models, inputs and outputs; if not given, nothing is"
-    )
-    options = parser.parse_args()
-    exit_on_kill()
-    try:
-        with ComfyServer(options.folder, options.port, ["--preview-method", "auto"]) as server:
-            print(f"ComfyUI with Finesse: {server.address} (Ctrl-C stops it; log: {server.log})", flush=True)
-            while True:
-                time.sleep(1)
-                server.check()
-    except (ServerError, ValueError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

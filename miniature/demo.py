@@ -21,7 +21,7 @@ from PIL import Image
 from skimage import data
 
 from .comfy_client import ComfyClient, ComfyError, Prompt
-from .comfy_server import HAS_FACTORS, ComfyServer, ServerError, exit_on_kill
+from .comfy_server import ComfyServer, ServerError, exit_on_kill
 from .contact_sheet import Comparison, Drawing, Edit, Sheet, Story, write
 from .prompts import ON_OBJECT, boxes_of, for_miniature, of_type, png, schedule_of, text_to_image, texts_of
 from .workflows import examples, to_api
@@ -256,8 +256,7 @@ def main() -> int:
             workflows = examples()
             for name, workflow in workflows.items():
                 if name in STORIES:
-                    if HAS_FACTORS:
-                        demo.story(name, workflow)
+                    demo.story(name, workflow)
                 elif name not in (PHOTO_EXAMPLE, COMPARISON):
                     demo.example(name, workflow)
             for text in COMPARED:

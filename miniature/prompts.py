@@ -31,6 +31,7 @@ SIDES = {256: MAP_SIZE, 512: 64, 1024: 64}  # of a map, of a picture of SD1.5, o
 DRAWN = ("EmptyLatentImage", "FinesseSampleConditionMaps")  # nodes whose sides those are
 EDIT_PIXELS = ("dx", "dy", "x", "y", "width", "height", "point", "points")
 WORLD = json.dumps(dict(zip(PALETTE.labels, PALETTE.colours, strict=True)))
+MAP_GUIDANCE = 4.0  # at most, in graphs with maps: more makes their colours too loud to be read
 TUNED = "tuned loader"  # the node that is added
 PALETTE_INPUTS = {"palette": "custom_palette", "source": "custom_source", "target": "custom_target"}
 
@@ -41,18 +42,21 @@ def for_miniature(
     """The same graph on the miniature, and the pictures to upload for it: file name -> PNG.
 
     The checkpoint becomes the miniature (its inpainting twin when the file's name says so), the tuned VAE the
-    miniature's, every picture a scene of its world, and what is measured in pixels shrinks from 512 to
-    `size`. Nothing else changes.
+    miniature's, every picture a scene of its world, what is measured in pixels shrinks from 512 to `size`,
+    and where maps are drawn `cfg` is at most MAP_GUIDANCE. Nothing else changes.
 
     on_object: the scene has an object of this name in the box, "" stands for any; if None the boxes are free.
     """
     prompt = copy.deepcopy(prompt)
+    draws_maps = bool(of_type(prompt, "FinesseLoadFactor"))
     for node in prompt.values():
         inputs = node["inputs"]
         if node["class_type"] == "CheckpointLoaderSimple":
             model = "inpainting" if "inpaint" in inputs["ckpt_name"].lower() else "text-to-image"
             node["class_type"] = "FinesseMiniatureLoader"
             node["inputs"] = {"model": model, "vae": "plain"}
+        if draws_maps and "cfg" in inputs:
+            inputs["cfg"] = min(inputs["cfg"], MAP_GUIDANCE)
         if node["class_type"] in DRAWN:
             inputs.update({name: SIDES[inputs[name]] * size // 64 for name in ("width", "height")})
         else:

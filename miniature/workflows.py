@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ VIRTUAL = ("Note", "MarkdownNote", "PrimitiveNode", "Reroute")
 MUTED, BYPASSED = 2, 4
 WIDGET_TYPES = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
 SEEDS = ("seed", "noise_seed")
+BOX = ("x", "y", "width", "height")
 
 Node = dict[str, Any]
 ObjectInfo = dict[str, Any]
@@ -49,24 +51,49 @@ def to_api(workflow: dict[str, Any], object_info: ObjectInfo) -> Prompt:
     return prompt
 
 
+def saved_values(node: Node, info: dict[str, Any], inputs: dict[str, Any]) -> list[Any]:
+    """The node's widgets as the page saves them, holding a prompt's `inputs`: what `to_api` reads again.
+
+    A widget with a link, or one that the prompt leaves out, keeps what the node has saved, or its default.
+    """
+    saved = iter(node.get("widgets_values") or [])
+    values: list[Any] = []
+    for name, kind, options in _widgets(info):
+        before = next(saved, options.get("default"))
+        value = inputs.get(name, before)
+        if isinstance(value, dict) and "__value__" in value:
+            value = value["__value__"]
+        elif isinstance(value, list):  # a link
+            value = before
+        values.append(value)
+        beside = [next(saved, None) for _ in range(_companions(name, kind, options))]
+        values += [value[side] for side in BOX] if kind == "BOUNDING_BOX" else beside
+    return values
+
+
 def _widget_values(node: Node, info: dict[str, Any]) -> dict[str, Any]:
     """What the node's widgets hold. The page saves it as a list in the order of the widgets."""
     saved = iter(node.get("widgets_values") or [])
     values = {}
+    for name, kind, options in _widgets(info):
+        try:
+            value = next(saved)
+        except StopIteration:
+            break  # saved by an older version of the node: ComfyUI fills in the default
+        # A bare list would be read as a link.
+        values[name] = {"__value__": value} if isinstance(value, list) else value
+        for _ in range(_companions(name, kind, options)):
+            next(saved, None)
+    return values
+
+
+def _widgets(info: dict[str, Any]) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    """Name, type and options of a node's inputs that are widgets, in the page's order."""
     for group in ("required", "optional"):
         for name in info["input_order"].get(group, []):
             kind, options = (*info["input"][group][name], {})[:2]
-            if not _is_widget(kind, options):
-                continue
-            try:
-                value = next(saved)
-            except StopIteration:
-                break  # saved by an older version of the node: ComfyUI fills in the default
-            # A bare list would be read as a link.
-            values[name] = {"__value__": value} if isinstance(value, list) else value
-            for _ in range(_companions(name, kind, options)):
-                next(saved, None)
-    return values
+            if _is_widget(kind, options):
+                yield name, kind, options
 
 
 def _is_widget(kind: Any, options: dict[str, Any]) -> bool:
@@ -78,7 +105,7 @@ def _is_widget(kind: Any, options: dict[str, Any]) -> bool:
 def _companions(name: str, kind: Any, options: dict[str, Any]) -> int:
     """How many values the page saves after a widget's own: those of widgets that it puts beside it."""
     if kind == "BOUNDING_BOX":
-        return 4  # x, y, width, height
+        return len(BOX)
     return int(bool(options.get("control_after_generate")) or (name in SEEDS and kind == "INT")) + bool(
         options.get("image_upload")
     )

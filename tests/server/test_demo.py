@@ -6,7 +6,6 @@ import copy
 import re
 
 import pytest
-from finesse.miniature.comfy_server import HAS_FACTORS
 from finesse.miniature.contact_sheet import write
 from finesse.miniature.demo import COMPARISON, PHOTO_EXAMPLE, PHOTOS, STORIES, Demo
 from finesse.miniature.workflows import examples
@@ -29,8 +28,7 @@ def demo(server, tmp_path_factory):
     workflows = {name: in_one_step(workflow) for name, workflow in examples().items()}
     for name, workflow in workflows.items():
         if name in STORIES:
-            if HAS_FACTORS:
-                made.story(name, examples()[name])
+            made.story(name, examples()[name])
         elif name != COMPARISON:
             made.example(name, workflow)
     made.comparison("a red car", workflows[COMPARISON])
@@ -56,7 +54,7 @@ def test_every_box_is_edited(demo):
 
 
 def test_a_story_shows_what_its_workflow_saved(demo):
-    assert len(demo.sheet.stories) == len(STORIES) * HAS_FACTORS
+    assert len(demo.sheet.stories) == len(STORIES)
     for story in demo.sheet.stories:
         assert len(story.pictures) >= 2, story.title
         assert all((demo.folder / file).is_file() for file, _ in story.pictures), story.title
@@ -64,7 +62,7 @@ def test_a_story_shows_what_its_workflow_saved(demo):
 
 def test_every_example_gets_a_thumbnail(demo):
     shown = {path.stem for path in demo.thumbnails.iterdir()}
-    assert shown == set(examples()) - (set() if HAS_FACTORS else set(STORIES))
+    assert shown == set(examples())
 
 
 def test_the_contact_sheet_stands_alone(demo):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from finesse.miniature.comfy_server import FACTORS
+from finesse.miniature.page_workflows import offer
 from finesse.miniature.prompts import png
 from finesse.miniature.scenes import scene
 from finesse.tests.web.browser import find_browser
@@ -32,12 +33,13 @@ def browser():
 
 @pytest.fixture(scope="session")
 def users_files(server):
-    """What a user has who did as the example workflows' notes say: the model files, and ComfyUI's picture."""
+    """What users have: the files that the notes of the examples name, and what `dev.py serve` offers."""
     for name in MODEL_FILES:
         (server.folder / "models" / name).parent.mkdir(parents=True, exist_ok=True)
         (server.folder / "models" / name).touch()
     connection = server.client()
     connection.upload(png(scene(1, 512).image), "example.png")
+    offer(connection, server.folder)
     yield
     connection.close()
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from finesse.miniature.comfy_server import HAS_FACTORS
-from finesse.miniature.demo import STORIES
-from finesse.miniature.prompts import ON_OBJECT, for_miniature
+from finesse.core.files import read_json
+from finesse.miniature.page_workflows import FOLDER, PANEL
 from finesse.miniature.workflows import examples, to_api
 
 OPEN = "async workflow => { await app.loadGraphData(workflow); return (await app.graphToPrompt()).output }"
@@ -36,23 +35,18 @@ def test_the_page_serialises_an_example_as_to_api_does(page, example, object_inf
     assert page.evaluate(OPEN, example[1]) == to_api(example[1], object_info)
 
 
-RUNNABLE = {name: found for name, found in examples().items() if HAS_FACTORS or name not in STORIES}
+@pytest.mark.parametrize("name", examples())
+def test_an_example_runs_on_the_miniature(page, name, server, client, object_info):
+    workflow = read_json(server.folder / PANEL / FOLDER / f"{name}.json")
+    prompt = page.evaluate(OPEN, workflow)
+    page.wait_for_timeout(300)
+    assert page.evaluate(COMPLAINTS) == []
+    assert prompt == to_api(workflow, object_info)
 
-
-@pytest.mark.parametrize("name", RUNNABLE)
-def test_what_the_page_serialises_runs(page, name, client):
-    workflow = RUNNABLE[name]
-    prompt, pictures = for_miniature(page.evaluate(OPEN, workflow), on_object=ON_OBJECT.get(name))
-    for picture, png in pictures.items():
-        client.upload(png, f"miniature_{picture}")
+    asks_of_maps = ASKS_OF_MAPS & {node["class_type"] for node in prompt.values()}
     for node in prompt.values():
-        if node["class_type"] == "LoadImage":
-            node["inputs"]["image"] = f"miniature_{node['inputs']['image']}"
-        if "steps" in node["inputs"] and not ASKS_OF_MAPS & {
-            other["class_type"] for other in prompt.values()
-        }:
+        if "steps" in node["inputs"] and not asks_of_maps:
             node["inputs"]["steps"] = 1
-
     assert client.images(client.run(prompt))
 
 
