@@ -115,9 +115,6 @@ KINDS: dict[str, Thing] = {thing.name: thing for thing in _TABLE}
 THINGS = tuple(KINDS)
 """Names of all things, each also a label of the coco-stuff palette."""
 
-OF_ONE_COLOUR = tuple(name for name in THINGS if not KINDS[name].colours)
-"""Those that do not come in several colours."""
-
 ON_MAPS = (
     *("person", "train", "traffic light", "stop sign", "sheep", "elephant", "orange", "broccoli", "hot dog"),
     *("donut", "cake", "potted plant", "tv", "cell phone"),

@@ -24,7 +24,7 @@ from finesse.miniature.scenes import (
     scene,
 )
 from finesse.miniature.skeletons import keypoints
-from finesse.miniature.things import COLOUR_VALUES, KINDS, OF_ONE_COLOUR
+from finesse.miniature.things import COLOUR_VALUES, KINDS, ON_MAPS
 from PIL import Image, ImageFilter
 
 MAPS = ("image", "labels", "depth", "normal", "sketch", "pose", "segmentation")
@@ -173,7 +173,7 @@ def test_held_out_combinations_are_shown_only_where_asked():
 
 @pytest.mark.parametrize("split", ["train", "held_out"])
 def test_a_scene_shows_the_things_asked_for_and_by_default_all(split):
-    few = OF_ONE_COLOUR[:9]
+    few = ON_MAPS[:9]
     shown = [scene(seed, 32, count=4, split=split, things=few) for seed in range(40)]
     assert {item.name for drawn in shown for item in drawn.objects} == set(few)
     for drawn in shown[:5]:

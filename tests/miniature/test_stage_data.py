@@ -6,7 +6,7 @@ import torch
 from finesse.miniature import models
 from finesse.miniature.data import load_scenes
 from finesse.miniature.stage_data import Arguments, latents_of, tokens_of
-from finesse.miniature.things import OF_ONE_COLOUR
+from finesse.miniature.things import ON_MAPS
 from transformers import CLIPTokenizer
 
 
@@ -17,7 +17,7 @@ def test_other_scenes_of_the_same_number_are_encoded_anew(miniature, tmp_path):
     loaded = models.load(miniature)
     tokenizer = CLIPTokenizer.from_pretrained(miniature / "tokenizer")
     found = []
-    for things in ({}, {"things": OF_ONE_COLOUR}, {}):
+    for things in ({}, {"things": ON_MAPS}, {}):
         scenes = load_scenes(tmp_path, "train", 4, 64, **things)
         latents = latents_of(arguments, scenes["pixels"], loaded.vae, {"precision": "no"})
         found.append((latents, tokens_of(arguments, scenes["caption"], tokenizer, {"precision": "no"})))
