@@ -29,14 +29,12 @@ def measured_on(monkeypatch, tmp_path):
     return run
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU has seconds and memory besides")
 def test_the_command_writes_each_ratio(miniature, measured_on):
     found = measured_on("--base", miniature, "--map_steps", "1, 2")
     table4 = ("stock_n1", "stock_n10", "fgdm_n1", "fgdm_n10_t1", "fgdm_n10_t2")
     growth = ("n1", "n2", "factors1", "factors2", "factors3", "factors4")
-    assert found.keys() == {f"table4.{name}.time" for name in table4} | {
-        f"growth.{name}.time" for name in growth
-    }
+    ratios = {name for name in found if name.endswith(".time")}  # a GPU has seconds and memory besides
+    assert ratios == {f"table4.{name}.time" for name in table4} | {f"growth.{name}.time" for name in growth}
     assert min(found.values()) > 0
     assert found["table4.stock_n10.time"] == found["growth.n1.time"] == found["growth.factors1.time"] == 1
 
