@@ -77,6 +77,15 @@ def interpolate(first: Tensor, second: Tensor, alpha: float = 0.7) -> Tensor:
     return torch.lerp(second.to(first.device, torch.float32), first.float(), alpha)
 
 
+def same_length(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """Two embeddings (1, L, D), repeated to the least length that is a multiple of both.
+
+    Attention over a text that is repeated as a whole is attention over the text.
+    """
+    length = math.lcm(first.shape[1], second.shape[1])
+    return first.repeat(1, length // first.shape[1], 1), second.repeat(1, length // second.shape[1], 1)
+
+
 def fine_tune(
     denoiser: Denoiser,
     layers: Sequence[Layer],

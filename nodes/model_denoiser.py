@@ -9,6 +9,7 @@ from typing import Any
 import comfy.model_management
 import comfy.model_patcher
 import comfy.patcher_extension
+import comfy.utils
 import torch
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from comfy.model_sampling import EPS, V_PREDICTION, ModelSamplingDiscrete
@@ -17,6 +18,7 @@ from comfy.weight_adapter.lora import LoraDiff
 from torch import Tensor, nn
 from typing_extensions import Self
 
+from ..core.low_rank import initial_low_rank
 from ..core.schedule import NoiseSchedule
 from .model_mirror import (
     add_low_rank,
@@ -56,7 +58,7 @@ class TrainableModel:
     def __init__(
         self, model: Any, values: Mapping[str, Any] | None = None, *, memory: int = 0, recompute: bool = True
     ) -> None:
-        self._predicts_v = _predicts_v(model)
+        check_trainable(model)
         self._given = self._model = model
         self._values = {name: value for name, value in (values or {}).items() if name != "cross_attn"}
         if model.get_model_object("diffusion_model").num_classes and "pooled_output" not in self._values:
@@ -69,6 +71,7 @@ class TrainableModel:
         self.device: torch.device = model.load_device
         self.dtype = compute_dtype(self.device)
         self._sampling = model.get_model_object("model_sampling")
+        self._predicts_v = type(self._sampling).calculate_denoised is V_PREDICTION.calculate_denoised
         with torch.inference_mode(False):
             squared = self._sampling.sigmas.double() ** 2
             self.schedule = NoiseSchedule((1.0 / (squared + 1.0)).float().cpu())
@@ -145,15 +148,13 @@ class TrainableModel:
     def add_low_rank(self, rank: int, seed: int) -> list[nn.Parameter]:
         """Low-rank layers on every linear and 2D convolution; they begin at no change. -> what is trained.
 
-        Each is (rank, in) uniform in ±1/sqrt(in), a function of `seed`, and (out, rank) zero, float32.
+        Each is (rank, in) uniform in ±1/sqrt(in), a function of `seed` and of diffusers' name of the layer,
+        and (out, rank) zero, float32.
         """
         self._check_untrained()
-        generator = torch.Generator().manual_seed(seed)
+        names = _diffusers_layers(self._model)
         for name, layer in matrices(self._unet):
-            weight = layer.weight[0]
-            bound = weight.numel() ** -0.5
-            down = torch.rand(rank, weight.numel(), generator=generator) * 2 * bound - bound
-            up = torch.zeros(len(layer.weight), rank)
+            down, up = initial_low_rank(names.get(name, name), rank, layer.weight.shape, seed)
             with torch.random.fork_rng(devices=[]):  # of which core's class draws what it then overwrites
                 adapter = LoraDiff((up, down, float(rank), None, None, None)).to(self.device)
             add_low_rank(layer, adapter)
@@ -195,7 +196,16 @@ class TrainableModel:
         return found
 
 
-def _predicts_v(model: Any) -> bool:
+def _diffusers_layers(model: Any) -> dict[str, str]:
+    """diffusers' name of each layer of the UNet by ComfyUI's."""
+    names = comfy.utils.unet_to_diffusers(model.model.model_config.unet_config)
+    # backwards, since of two names for an SDXL's labels the first is the one that its UNet has
+    pairs = sorted(names.items(), reverse=True)
+    return {ours.rpartition(".")[0]: theirs.rpartition(".")[0] for theirs, ours in pairs}
+
+
+def check_trainable(model: Any) -> None:
+    """ValueError for a MODEL that `TrainableModel` does not take."""
     unet, sampling = model.get_model_object("diffusion_model"), model.get_model_object("model_sampling")
     kind = type(sampling).calculate_denoised
     known = kind in (EPS.calculate_denoised, V_PREDICTION.calculate_denoised)
@@ -207,7 +217,6 @@ def _predicts_v(model: Any) -> bool:
     for weight in unet.parameters():
         if weight.dtype not in FULL_TYPES or isinstance(weight.data, QuantizedTensor):
             raise ValueError("model has quantised weights; load it in fp16, bf16 or fp32.")
-    return kind is V_PREDICTION.calculate_denoised
 
 
 def _reachable(tensor: Tensor) -> Tensor:

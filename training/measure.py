@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -17,10 +18,11 @@ from .config import TrainConfig
 from .trainer import Task
 
 WARM_UP = 3
+TOKENS = 77
 GIGA = 1e9
 
 
-def saved_bytes(unet: UNet2DConditionModel, inputs: dict[str, Tensor], dtype: torch.dtype) -> int:
+def saved_bytes(unet: UNet2DConditionModel, inputs: dict[str, Any], dtype: torch.dtype) -> int:
     """Bytes that one forward pass keeps for its backward pass, counted on the meta device: none is used.
 
     unet and inputs lie on the meta device. Weights are not counted, nor what kernels need in passing.
@@ -37,6 +39,23 @@ def saved_bytes(unet: UNet2DConditionModel, inputs: dict[str, Tensor], dtype: to
     with saved_tensors_hooks(keep, lambda tensor: tensor):
         unet(**inputs)
     return sum(kept.values())
+
+
+def empty_inputs(unet: UNet2DConditionModel, rows: int, side: int) -> dict[str, Any]:
+    """What `unet` reads of `rows` latents of `side` cells with their texts, on the meta device."""
+    config = unet.config
+    inputs = {
+        "sample": torch.empty(rows, config.in_channels, side, side, device="meta"),
+        "timestep": torch.zeros(rows, device="meta"),
+        "encoder_hidden_states": torch.empty(rows, TOKENS, config.cross_attention_dim, device="meta"),
+    }
+    if config.addition_embed_type == "text_time":
+        pooled = config.projection_class_embeddings_input_dim - 6 * config.addition_time_embed_dim
+        inputs["added_cond_kwargs"] = {
+            "text_embeds": torch.empty(rows, pooled, device="meta"),
+            "time_ids": torch.empty(rows, 6, device="meta"),
+        }
+    return inputs
 
 
 def bench(

@@ -31,6 +31,8 @@ def sample(
     extra: Tensor | None = None,
     added: Mapping[str, Tensor] | None = None,
     known: tuple[Tensor, Tensor] | None = None,
+    turns: tuple[Tensor, Mapping[str, Tensor] | None, Sequence[bool]] | None = None,
+    start: tuple[Tensor, float] | None = None,
     steps: int = 25,
     guidance: float = 5.0,
 ) -> Tensor:
@@ -40,14 +42,23 @@ def sample(
     mask and masked latent for an inpainting UNet. added: what an SDXL reads besides, (2 B, ...) each, the
     rows of the empty prompt first. known: latents (B, 4, h, w) and a mask (B, 1, h, w), 1 where to paint;
     elsewhere every step takes up those latents, noised (Blended Latent Diffusion, Avrahami et al. 2023).
+    turns: another context (B or 1, L, width) with what `added` is to it, and of each step whether it reads
+    that one (LayerDiffusion). start: latents (B or 1, 4, h, w) and the share of the steps that they are
+    noised for and go through (SDEdit, Meng et al. 2022).
     """
     solver = DPMSolverMultistepScheduler.from_config(build_scheduler().config)
     solver.set_timesteps(steps, device=noise.device)
     both = torch.cat([empty.expand_as(context), context])
-    latents = noise * solver.init_noise_sigma
-    for i, timestep in enumerate(solver.timesteps):
+    other = torch.cat([empty.expand_as(context), turns[0].expand_as(context)]) if turns else both
+    latents, first = noise * solver.init_noise_sigma, 0
+    if start:
+        first = min(round((1 - start[1]) * steps), steps - 1)
+        solver.set_begin_index(first)
+        latents = solver.add_noise(start[0].expand_as(noise), noise, solver.timesteps[first : first + 1])
+    for i, timestep in enumerate(solver.timesteps[first:], start=first):
         inputs = latents if extra is None else torch.cat([latents, extra], dim=1)
-        predicted = unet(torch.cat([inputs, inputs]), timestep, both, added_cond_kwargs=added).sample
+        read, besides = (other, turns[1]) if turns and turns[2][i] else (both, added)
+        predicted = unet(torch.cat([inputs, inputs]), timestep, read, added_cond_kwargs=besides).sample
         without, with_text = predicted.float().chunk(2)
         latents = solver.step(without + guidance * (with_text - without), timestep, latents).prev_sample
         if known:

@@ -175,21 +175,12 @@ def plan(config: SoLoraConfig, settings: TrainConfig, base: BaseModel, processes
     rest = sum(p.numel() for p in unet.parameters()) - learnt
     number = torch.bfloat16 if settings.precision == "bf16" else torch.float32
     share = settings.batch_size // (settings.accumulate * processes)
-    inputs = {
-        "sample": torch.empty(share, 9, side, side, device="meta"),
-        "timestep": torch.zeros(share, device="meta"),
-        "encoder_hidden_states": torch.empty(share, 77, base.width, device="meta"),
-    }
-    if base.is_sdxl:
-        pooled = unet.config.projection_class_embeddings_input_dim - 6 * unet.config.addition_time_embed_dim
-        inputs["added_cond_kwargs"] = {
-            "text_embeds": torch.empty(share, pooled, device="meta"),
-            "time_ids": torch.empty(share, 6, device="meta"),
-        }
     memory = {
         "base": rest * number.itemsize,
         "adapters, gradients and moments": learnt * 16,
-        "kept for the backward pass": measure.saved_bytes(unet, inputs, number),
+        "kept for the backward pass": measure.saved_bytes(
+            unet, measure.empty_inputs(unet, share, side), number
+        ),
     }
     latent = 4 * side * side * 2
     epochs = settings.steps * settings.batch_size / boxes

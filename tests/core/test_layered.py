@@ -8,7 +8,7 @@ import weakref
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
-from finesse.core.layered import fine_tune, interpolate, optimise_embeddings
+from finesse.core.layered import fine_tune, interpolate, optimise_embeddings, same_length
 from finesse.core.layered_losses import Layer, LayeredLoss, split_layers
 from finesse.core.schedule import NoiseSchedule
 
@@ -282,3 +282,14 @@ def test_it_learns_inside_inference_mode_as_outside(unet, denoiser, texts):
     for one, other in zip(outside, inside, strict=True):
         assert torch.equal(one, other)
     assert not torch.equal(outside[1], start)
+
+
+def test_texts_of_two_lengths_become_one_length_and_mean_the_same(unet):
+    short, long = seeded(1, 2, WIDTH), seeded(1, 3, WIDTH, seed=1)
+    noisy, timestep = seeded(1, 4, 8, 8, seed=2), torch.tensor([400])
+    repeated = same_length(short, long)
+    assert [text.shape[1] for text in repeated] == [6, 6]
+    for text, same in zip((short, long), repeated, strict=True):
+        expected = unet(noisy, timestep, text).sample
+        torch.testing.assert_close(unet(noisy, timestep, same).sample, expected, rtol=0, atol=1e-5)
+    assert all(map(torch.equal, same_length(short, short), (short, short)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from finesse.tests.nodes.small_factors import latents
-from finesse.tests.nodes.trainable import COND, T, X, in_comfyui, in_diffusers
+from finesse.tests.nodes.trainable import COND, T, X, in_comfyui, in_diffusers, small_sdxl
 
 
 def test_a_prediction_of_v_becomes_one_of_eps(trainable, trainable_model, theirs):
@@ -37,27 +37,10 @@ def test_an_inpainting_model_reads_its_mask(trainable, factor_control, random_we
 
 
 def test_an_sdxl_reads_pooled_text_and_size(trainable, factor_control):
-    import comfy.model_patcher
-    import comfy.supported_models
-
-    config = comfy.supported_models.SDXL(
-        {
-            **{"image_size": 32, "in_channels": 4, "out_channels": 4, "model_channels": 32},
-            **{"channel_mult": [1, 2], "num_res_blocks": [1, 1], "transformer_depth": [0, 1]},
-            **{"transformer_depth_output": [0, 0, 1, 1], "transformer_depth_middle": 1, "context_dim": 192},
-            **{"num_heads": -1, "num_head_channels": 16, "use_spatial_transformer": True, "legacy": False},
-            **{"use_linear_in_transformer": True, "use_temporal_attention": False},
-            **{"num_classes": "sequential", "adm_in_channels": 2816},
-        }
-    )
-    base = config.get_model({})
-    torch.manual_seed(0)
-    for parameter in base.parameters():
-        torch.nn.init.normal_(parameter, std=0.05)
-    device = torch.device("cpu")
-    model = comfy.model_patcher.ModelPatcher(base, load_device=device, offload_device=device)
+    model = small_sdxl()
+    base = model.model
     values = {"pooled_output": torch.randn(1, 1280), "width": 512, "height": 768}
-    labels = base.encode_adm(**values, device=device).expand(2, -1)
+    labels = base.encode_adm(**values, device=X.device).expand(2, -1)
     with torch.inference_mode(), trainable(model, values) as denoiser:
         cond = torch.nn.Parameter(COND.clone())
         found = denoiser(X, T, cond)

@@ -56,3 +56,26 @@ def steps(denoiser, parameters, count=3, lr=0.02):
         loss_of(denoiser(X, T, COND)).backward()
         optimizer.step()
     return denoiser(X, T, COND).detach()
+
+
+def small_sdxl():
+    """A MODEL of SDXL's kind with texts of 192 numbers a token, and random weights."""
+    import comfy.model_patcher
+    import comfy.supported_models
+
+    config = comfy.supported_models.SDXL(
+        {
+            **{"image_size": 32, "in_channels": 4, "out_channels": 4, "model_channels": 32},
+            **{"channel_mult": [1, 2], "num_res_blocks": [1, 1], "transformer_depth": [0, 1]},
+            **{"transformer_depth_output": [0, 0, 1, 1], "transformer_depth_middle": 1, "context_dim": 192},
+            **{"num_heads": -1, "num_head_channels": 16, "use_spatial_transformer": True, "legacy": False},
+            **{"use_linear_in_transformer": True, "use_temporal_attention": False},
+            **{"num_classes": "sequential", "adm_in_channels": 2816},
+        }
+    )
+    base = config.get_model({})
+    torch.manual_seed(0)
+    for parameter in base.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    device = torch.device("cpu")
+    return comfy.model_patcher.ModelPatcher(base, load_device=device, offload_device=device)
