@@ -40,6 +40,24 @@ def composite(
     return result
 
 
+def fill_from_around(pixels: Tensor, mask: Tensor) -> Tensor:
+    """What lies under a mask replaced by what its surroundings fade into, by pull and push (Gortler 1996).
+
+    pixels: (B, H, W, C). mask: (1 or B, H, W), 0 where the pixels stay, which must be somewhere.
+    """
+    known = (mask <= 0).to(pixels).unsqueeze(1)  # BHW -> B1HW
+    colours = pixels.movedim(-1, 1) * known
+    levels = [(colours, known.expand(len(colours), -1, -1, -1))]
+    while max(levels[-1][0].shape[-2:]) > 1:
+        colours, known = levels[-1]
+        levels.append((F.avg_pool2d(colours, 2, ceil_mode=True), F.avg_pool2d(known, 2, ceil_mode=True)))
+    filled = torch.zeros_like(levels[-1][0])
+    for colours, known in reversed(levels):
+        coarser = F.interpolate(filled, colours.shape[-2:], mode="bilinear")
+        filled = torch.where(known > 0, colours / known.clamp(min=1e-12), coarser)
+    return filled.movedim(1, -1)
+
+
 def feather_ramp(alpha: Tensor, feather: int) -> Tensor:
     """Weights that rise linearly from the edge of `alpha` > 0 inwards.
 

@@ -18,6 +18,8 @@ from .denoiser import Denoiser
 from .layered_losses import Layer, LayeredLoss
 from .schedule import NoiseSchedule
 
+FULL, LOW_RANK = "full", "low-rank"
+RATES = {FULL: 2e-6, LOW_RANK: 1e-4}  # the paper's, and what low-rank weights, which begin at zero, need
 CHECK_EVERY = 10  # steps between looks at the losses, each of which waits for the device
 
 

@@ -32,6 +32,7 @@ MODELS = {  # what the examples ask for: file or folder in ComfyUI's models -> t
     "loras/so_lora.safetensors": WEIGHTS / "so_lora" / "so_lora.safetensors",
     "vae/vae_small_objects.safetensors": WEIGHTS / "vae_tuned" / "diffusion_pytorch_model.safetensors",
     "finesse_segmenters/segformer": WEIGHTS / "segformer",
+    "finesse_layers/dancing_person.safetensors": WEIGHTS / "layered" / "dancing_person.safetensors",
     **{f"finesse_factors/{name}": WEIGHTS / "factors" / name for name in FACTORS},
 }
 START_TIMEOUT = 300

@@ -37,6 +37,9 @@ STORIES = (
     "rank_stock_pictures_by_recall",
     "map_for_sdxl",
     "object_from_map_into_photo",
+    "change_action_and_background",
+    "recolour_before_own_background",
+    "more_pictures_of_a_layered_edit",
 )
 COMPARED = ("a red car", "a banana", "a blue bus", "a stop sign")
 TEXTS = (
@@ -180,7 +183,8 @@ class Demo:
                 shown.append((file, prompt[node]["_meta"]["title"]))
         self.sheet.stories.append(Story(*about_of(workflow), texts_of(prompt), shown, seconds))
         if self.thumbnails:
-            tiles = [Image.open(self.folder / file).convert("RGB") for file, _ in shown[-2:]]
+            firsts = [file for file, _ in shown if file.endswith("_0.png")]  # of each node
+            tiles = [Image.open(self.folder / file).convert("RGB") for file in firsts[-2:]]
             large = [np.asarray(tile.resize((384, 384), Image.Resampling.NEAREST)) for tile in tiles]
             Image.fromarray(np.hstack(large)).save(self.thumbnails / f"{name}.jpg", quality=88)
 

@@ -3,7 +3,7 @@
     python -m finesse.miniature.export --folder runs/64
     python -m finesse.miniature.export --folder runs/64 --parts factors controlnet
 
-Run it again after the benchmarks `miniature`, `soediff` and `fgdm`, so that the cards show the newest scores.
+Run it again after the benchmarks of BENCHMARKS, so that the cards show the newest scores.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from .comfy_server import FACTORS
 from .models import WEIGHTS
 
 RESULTS = WEIGHTS.parents[2] / "docs" / "results"
-STORED = [RESULTS / f"{name}.json" for name in ("miniature", "soediff", "fgdm")]
+BENCHMARKS = ("miniature", "soediff", "fgdm", "layerdiffusion")
+STORED = [RESULTS / f"{name}.json" for name in BENCHMARKS]
 PIPELINE = {
     "_class_name": "StableDiffusionPipeline",
     "_diffusers_version": diffusers_version,
@@ -40,6 +41,7 @@ PIPELINE = {
 GATHERED = {  # what other scripts than the miniature's made: file -> where their runs lie
     "so_lora/so_lora.safetensors": "so_lora/so_lora.safetensors",
     **{f"factors/{name}": f"{Path(name).stem}/{name}" for name in FACTORS},
+    "layered/dancing_person.safetensors": "layered/dancing_person.safetensors",
     "vae_tuned/diffusion_pytorch_model.safetensors": "vae_tuned/vae.safetensors",
     "vae_tuned/config.json": "weights/vae/config.json",
 }
@@ -59,6 +61,8 @@ CARDS = {
     ),
     "controlnet": ("The miniature's ControlNet for segmentation maps", ("image_factor",), ()),
     "segformer": ("A SegFormer for the miniature's pictures", ("segformer",), ()),
+    "subjects": ("LoRA of the miniature for one large subject", ("subjects",), ("ablation.full",)),
+    "layered": ("A layered edit of one of the miniature's photos, low-rank", (), ()),
 }
 
 
@@ -89,7 +93,9 @@ def export(runs: Path, target: Path, scenes: str, machine: str, parts: Collectio
         lines += [_training(run) for run in made]
         rows = [f"| `{key}` | {value:g} |" for key, value in scores.items() if key.startswith(prefixes)]
         if rows:
-            source = "benchmarks `miniature`, `soediff` and `fgdm`, on scenes that training never saw"
+            source = (
+                f"benchmarks {', '.join(f'`{name}`' for name in BENCHMARKS)}; scenes that training never saw"
+            )
             lines += ["", f"Scores ({source}):", "", "| measure | value |", "|---|---|", *rows]
         write_text(target / folder / "README.md", "\n".join(lines) + "\n")
 

@@ -12,13 +12,18 @@ from pathlib import Path
 
 import torch
 from comfy.model_base import BaseModel
-from comfy.sd import VAE
+from comfy.sd import VAE, load_lora_for_models
 from comfy_api.latest import ComfyExtension, io
 
+from ..core.files import read_tensors
+from ..core.map_objects import objects_of
+from ..core.palettes import COCO_STUFF
 from .comfy_controlnet import load_controlnet
 from .comfy_models import load_clip, load_unet, load_vae
+from .judges import Segmenter, load_judge
+from .things import SUBJECTS, SUBJECTS_LORA
 
-UNETS = {"text-to-image": "unet", "inpainting": "unet_inpainting"}
+UNETS = {"text-to-image": "unet", "inpainting": "unet_inpainting", "subjects": "unet"}
 VAES = {"plain": "vae", "tuned": "vae_tuned"}
 
 
@@ -35,7 +40,10 @@ class FinesseMiniatureLoader(io.ComfyNode):
                 io.Combo.Input(
                     "model",
                     options=list(UNETS),
-                    tooltip="The plain UNet of 4 channels, or its inpainting twin of 9.",
+                    tooltip=(
+                        "The plain UNet of 4 channels, its inpainting twin of 9, or the plain one with a "
+                        "LoRA for pictures of one large subject."
+                    ),
                 ),
                 io.Combo.Input(
                     "vae",
@@ -58,6 +66,9 @@ class FinesseMiniatureLoader(io.ComfyNode):
         unet, loaded = load_unet(folder, UNETS[model]), load_vae(folder, VAES[vae])
         if model == "inpainting":
             _set_blank(unet.model, loaded)
+        if model == "subjects":
+            lora, _ = read_tensors(folder / SUBJECTS_LORA)
+            unet, _ = load_lora_for_models(unet, None, lora, 1.0, 0.0)
         return io.NodeOutput(unet, load_clip(folder), loaded)
 
 
@@ -81,9 +92,42 @@ class FinesseMiniatureControlNet(io.ComfyNode):
         return io.NodeOutput(load_controlnet(weights_folder()))
 
 
+class FinesseMiniatureSegmenter(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="FinesseMiniatureSegmenter",
+            display_name="Segment Miniature Object",
+            category="Finesse/miniature",
+            description="Finds the largest subject of the miniature's pictures, in the place of SAM.",
+            search_aliases=["miniature", "mask"],
+            inputs=[io.Image.Input("image", tooltip="Pictures of the miniature's world.")],
+            outputs=[
+                io.Mask.Output("mask", tooltip="1 in the subject and 0 outside, one for each picture."),
+                io.BoundingBox.Output("box", tooltip="The box around each picture's mask."),
+                io.String.Output("report", tooltip="What each subject is."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, image: torch.Tensor) -> io.NodeOutput:
+        segmenter = load_judge(Segmenter(), weights_folder() / "judges" / "segmenter.safetensors")
+        wanted = [COCO_STUFF.index(name) for name in SUBJECTS]
+        others = set(range(len(COCO_STUFF.labels))) - set(wanted)
+        found = [
+            objects_of(labels.numpy(), ignore=others)[:1]
+            for labels in segmenter(image[..., :3].movedim(-1, 1)).argmax(1)  # BHWC -> BCHW
+        ]
+        if not all(found):
+            raise ValueError(f"image: no subject is seen; give a picture of one of {', '.join(SUBJECTS)}.")
+        masks = torch.stack([torch.from_numpy(one.mask).float() for (one,) in found])
+        report = "\n".join(COCO_STUFF.labels[one.label] for (one,) in found)
+        return io.NodeOutput(masks, [[one.box.to_dict()] for (one,) in found], report)
+
+
 class MiniatureExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [FinesseMiniatureLoader, FinesseMiniatureControlNet]
+        return [FinesseMiniatureLoader, FinesseMiniatureControlNet, FinesseMiniatureSegmenter]
 
 
 async def comfy_entrypoint() -> MiniatureExtension:

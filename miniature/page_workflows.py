@@ -43,7 +43,8 @@ def for_page(
             nodes[key] = _added(workflow, own["class_type"], object_info[own["class_type"]])
         node = nodes[key]
         if node["type"] != own["class_type"]:
-            node |= {"type": own["class_type"], "inputs": [], "widgets_values": []}
+            kept = [socket for socket in node["inputs"] if socket["name"] in own["inputs"]]
+            node |= {"type": own["class_type"], "inputs": kept, "widgets_values": []}
             node["properties"] = {"Node name for S&R": own["class_type"]}
         if node["type"] == "LoadImage":
             own["inputs"]["image"] = f"{name}_{own['inputs']['image']}"

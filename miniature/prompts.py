@@ -13,6 +13,7 @@ from ..core.palettes import ADE20K, COCO_STUFF
 from .backgrounds import PLACES
 from .comfy_client import Prompt
 from .factor_maps import MAP_SIZE
+from .layered_prompts import BACKGROUND, BACKGROUND_FILE, is_layered, learning_of, photo_for, place_for
 from .palette import PALETTE
 from .scenes import Scene, scene
 
@@ -41,18 +42,20 @@ def for_miniature(
 ) -> tuple[Prompt, dict[str, bytes]]:
     """The same graph on the miniature, and the pictures to upload for it: file name -> PNG.
 
-    The checkpoint becomes the miniature (its inpainting twin when the file's name says so), the tuned VAE the
-    miniature's, every picture a scene of its world, what is measured in pixels shrinks from 512 to `size`,
-    and where maps are drawn `cfg` is at most MAP_GUIDANCE. Nothing else changes.
+    The checkpoint becomes the miniature (its inpainting twin when the file's name says so), the tuned VAE
+    the miniature's, SAM its segmenter, every picture a scene of its world, what is measured in pixels shrinks
+    from 512 to `size`, layers are learnt by `learning_of`, and where maps are drawn `cfg` is at most
+    MAP_GUIDANCE. Nothing else changes.
 
     on_object: the scene has an object of this name in the box, "" stands for any; if None the boxes are free.
     """
     prompt = copy.deepcopy(prompt)
-    draws_maps = bool(of_type(prompt, "FinesseLoadFactor"))
+    draws_maps, layered = bool(of_type(prompt, "FinesseLoadFactor")), is_layered(prompt)
     for node in prompt.values():
         inputs = node["inputs"]
         if node["class_type"] == "CheckpointLoaderSimple":
             model = "inpainting" if "inpaint" in inputs["ckpt_name"].lower() else "text-to-image"
+            model = "subjects" if layered else model
             node["class_type"] = "FinesseMiniatureLoader"
             node["inputs"] = {"model": model, "vae": "plain"}
         if draws_maps and "cfg" in inputs:
@@ -63,9 +66,25 @@ def for_miniature(
             inputs.update({name: shrink(inputs[name], size) for name in PIXELS if name in inputs})
         _use_world(node)
     _tune_vae(prompt)
-    names = [node["inputs"]["image"] for node in prompt.values() if node["class_type"] == "LoadImage"]
-    fitting = scene_around(boxes_of(prompt), size, " ".join(texts_of(prompt)), on_object=on_object)
-    return prompt, {name: png(fitting.image) for name in names}
+    return prompt, _pictures(prompt, size, on_object)
+
+
+def _pictures(prompt: Prompt, size: int, on_object: str | None) -> dict[str, bytes]:
+    """The scenes that a prompt loads: file name -> PNG."""
+    text, loads, pictures = " ".join(texts_of(prompt)), of_type(prompt, "LoadImage"), {}
+    for node in loads:
+        if is_layered(prompt) and node["_meta"]["title"] == BACKGROUND:
+            node["inputs"]["image"] = BACKGROUND_FILE
+            pictures[BACKGROUND_FILE] = png(place_for(text, size))
+    names = [node["inputs"]["image"] for node in loads if node["inputs"]["image"] not in pictures]
+    if names:
+        fitting = (
+            photo_for(text, size)
+            if is_layered(prompt)
+            else scene_around(boxes_of(prompt), size, text, on_object=on_object)
+        )
+        pictures |= {name: png(fitting.image) for name in names}
+    return pictures
 
 
 def _use_world(node: dict[str, Any]) -> None:
@@ -73,6 +92,9 @@ def _use_world(node: dict[str, Any]) -> None:
     inputs = node["inputs"]
     if node["class_type"] == "ControlNetLoader":
         node["class_type"], node["inputs"] = "FinesseMiniatureControlNet", {}
+    if node["class_type"] == "FinesseSegmentObject":
+        node["class_type"], node["inputs"] = "FinesseMiniatureSegmenter", {"image": inputs["image"]}
+    inputs.update(learning_of(node))
     for name, text in PALETTE_INPUTS.items():
         if inputs.get(name) in (COCO_STUFF.name, ADE20K.name):
             inputs |= {name: "custom", text: WORLD}
@@ -123,8 +145,13 @@ def boxes_of(prompt: Prompt) -> list[dict[str, int]]:
 def texts_of(prompt: Prompt) -> list[str]:
     """What a prompt asks for and what it shall not show, each text once."""
     texts = [node["inputs"]["text"] for node in of_type(prompt, "CLIPTextEncode")]
-    read = [prompt[text[0]]["inputs"]["value"] if isinstance(text, list) else text for text in texts]
+    read = [_source_text(prompt[text[0]]["inputs"]) if isinstance(text, list) else text for text in texts]
     return list(dict.fromkeys(text for text in read if text))
+
+
+def _source_text(inputs: dict[str, Any]) -> str:
+    """The text of a node that others take theirs from: a primitive's, or the sentence of an edit."""
+    return inputs.get("value") or inputs["prompt"]
 
 
 def of_type(prompt: Prompt, class_type: str) -> list[dict[str, Any]]:

@@ -121,6 +121,12 @@ ON_MAPS = (
 )
 """What the miniature's segmentation maps know: things of one colour, large, and unlike each other in it."""
 
+SUBJECTS = ("person", "car", "bus", "chair", "umbrella", "dog", "vase", "backpack")
+"""What the LoRA of `subjects` draws alone and large."""
+
+SUBJECTS_LORA = "subjects/subjects.safetensors"
+"""Where that LoRA lies in the miniature's folder."""
+
 COLOURABLE = tuple(thing.name for thing in _TABLE if thing.colours)
 """Names of the things that come in several colours."""
 

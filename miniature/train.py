@@ -1,4 +1,4 @@
-"""Train the miniature from nothing, in seven stages; each is the project's own trainer on scenes made here.
+"""Train the miniature from nothing, in eight stages; each is the project's own trainer on scenes made here.
 
     python -m finesse.miniature.train --stage vae --folder runs/64
     python -m finesse.miniature.train --stage classifier --folder runs/64
@@ -7,6 +7,7 @@
     python -m finesse.miniature.train --stage inpainting --folder runs/64
     python -m finesse.miniature.train --stage image_factor --folder runs/64
     python -m finesse.miniature.train --stage segformer --folder runs/64
+    python -m finesse.miniature.train --stage subjects --folder runs/64
 
 The weights gather in FOLDER/weights as a diffusers folder. Every field of TrainConfig is a flag; the defaults
 are meant for a data centre GPU, `--steps` and `--batch_size` suit them to less.
@@ -39,7 +40,7 @@ from ..training.controlled_unet import ControlledUNet
 from ..training.denoising import DenoisingTask, use_plain_attention
 from ..training.trainer import Task, train
 from ..training.vae import AutoencoderTask
-from . import image_factor, inpainting, judges, models, segformer
+from . import image_factor, inpainting, judges, models, segformer, subjects
 from .data import caption_text, load_scenes
 from .stage_data import Arguments, example_streams, frozen_vae, latents_of, tokenize, tokens_of
 
@@ -243,6 +244,7 @@ STAGES: dict[str, Callable[[Arguments, TrainConfig, Accelerator], None]] = {
     "inpainting": train_inpainting,
     "image_factor": train_image_factor,
     "segformer": train_segformer,
+    "subjects": subjects.train_subjects,
 }
 _plan = partial(TrainConfig, optimizer="muon")
 PLANS = {
@@ -255,6 +257,7 @@ PLANS = {
     ),
     "segformer": _plan(steps=6_000, batch_size=256, learning_rate=3e-3, preview_every=0),
     "image_factor": _plan(steps=4_000, batch_size=512, learning_rate=2e-3, ema_decay=0.999),
+    "subjects": _plan(steps=4_000, batch_size=512, learning_rate=3e-3, weight_decay=0.0, ema_decay=0.999),
 }
 
 

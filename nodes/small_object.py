@@ -85,7 +85,7 @@ class InpaintSmallBox(io.ComfyNode):
             grow=grow,
             context=context,
         )
-        latent, inpaint = _encode(vae, image, edit, noise_mask)
+        latent, inpaint = encode_edit(vae, image, edit, noise_mask)
         positive = _prompt_per_box(positive, labelled, edit, clip)
         report = _report(edit, labelled, image, mask is not None and usable_mask is None, model, noise_mask)
         show_text(cls, report)
@@ -223,7 +223,7 @@ def _names(labelled: list[LabelledBox]) -> list[str]:
     ]
 
 
-def _encode(
+def encode_edit(
     vae: Any, image: Tensor, edit: Edit, noise_mask: bool
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The latent for the sampler, and what an inpainting model's conditioning needs besides."""

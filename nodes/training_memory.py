@@ -47,19 +47,25 @@ def check_memory(needed: int, device: torch.device, remedy: str) -> None:
 
     remedy: what to do then, the end of the message.
     """
-    loaded = (
-        entry.model_loaded_memory()
-        for entry in comfy.model_management.current_loaded_models
-        if entry.device == device and entry.model is not None
-    )
-    free = comfy.model_management.get_free_memory(device)
-    if not comfy.model_management.is_device_cpu(device):
-        free += sum(loaded)
+    free = free_memory(device)
     if needed > free:
         raise ValueError(
             f"training needs about {needed / GIGABYTE:.1f} GB and {device} can free "
             f"{free / GIGABYTE:.1f} GB; {remedy}"
         )
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free on `device`, or would be if ComfyUI unloaded what it has loaded there."""
+    free = comfy.model_management.get_free_memory(device)
+    if comfy.model_management.is_device_cpu(device):
+        return free
+    loaded = (
+        entry.model_loaded_memory()
+        for entry in comfy.model_management.current_loaded_models
+        if entry.device == device and entry.model is not None
+    )
+    return free + sum(loaded)
 
 
 def activation_memory(

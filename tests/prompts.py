@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from finesse.miniature import prompts
-from finesse.miniature.comfy_client import Prompt
+from finesse.miniature.comfy_client import ComfyClient, Prompt
 
 
 def node(class_type: str, **inputs: Any) -> dict[str, Any]:
     return {"class_type": class_type, "inputs": inputs}
+
+
+def picture(client: ComfyClient, prompt: Prompt) -> bytes:
+    """The PNG that a prompt saves."""
+    return client.images(client.run(prompt))["save"][0]
 
 
 def text_to_image(seed: int = 0, steps: int = 4) -> Prompt:

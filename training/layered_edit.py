@@ -12,6 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..core import layered
+from ..core.layered import FULL, LOW_RANK, RATES
 from ..core.layered_files import NAMES, POOLED
 from ..core.layered_losses import split_layers
 from . import sampling
@@ -21,7 +22,6 @@ from .denoising import use_plain_attention
 from .edit_weights import as_denoiser, edit_weights
 from .photo_edits import Edit, read_mask, read_picture
 
-RATES = {"full": 2e-6, "low-rank": 1e-4}  # the paper's, and what low-rank weights need to get as far
 AT_ONCE = 4  # pictures sampled in one batch
 
 
@@ -40,9 +40,7 @@ class LayeredConfig:
     weights: Literal["full", "low-rank"] = option("full", "what of the model learns; low-rank needs less")
     rank: int = option(16, "rank of low-rank weights")
     fine_tuning_steps: int = option(250, "steps that fit the model")
-    learning_rate: float = option(
-        0.0, f"of the weights; 0 is {RATES['full']}, if low-rank {RATES['low-rank']}"
-    )
+    learning_rate: float = option(0.0, f"of the weights; 0 is {RATES[FULL]}, if low-rank {RATES[LOW_RANK]}")
     object_weight: float = option(2.0, "of the object's loss in fine-tuning; 3 for small objects")
     background_weight: float = option(1.0, "of the background's loss in fine-tuning")
     pictures: int = option(4, "pictures to draw of each edit, with the seeds 0, 1, ...")
@@ -83,7 +81,7 @@ class LayeredConfig:
     @property
     def low_rank(self) -> int:
         """0 for full weights."""
-        return self.rank if self.weights == "low-rank" else 0
+        return self.rank if self.weights == LOW_RANK else 0
 
 
 @dataclass(frozen=True, eq=False)

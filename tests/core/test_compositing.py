@@ -3,7 +3,7 @@ import random
 import pytest
 import torch
 from finesse.core.boxes import Box
-from finesse.core.compositing import composite, feather_ramp, match_colours
+from finesse.core.compositing import composite, feather_ramp, fill_from_around, match_colours
 from finesse.core.edit_region import plan_edit
 
 
@@ -191,3 +191,15 @@ def test_bad_input_is_named():
     edited[0, 3, 3, 1] = torch.nan
     with pytest.raises(ValueError, match=r"edited holds 1 values that are NaN.*--fp32-vae"):
         composite(original, edited, region)
+
+
+def test_a_hole_is_filled_with_what_is_around_it():
+    hole = torch.zeros(1, 32, 27)
+    hole[:, 10:20, 8:18] = 1
+    flat = torch.full((2, 32, 27, 3), 0.3)
+    ramp = torch.linspace(0, 1, 27).expand(2, 32, 27)[..., None]
+    for picture, tolerance in ((flat, 1e-6), (ramp, 0.2)):
+        spoilt = torch.where(hole[..., None] > 0, 7.0, picture)
+        filled = fill_from_around(spoilt, hole)
+        assert torch.equal(filled[:, hole[0] == 0], picture[:, hole[0] == 0])
+        torch.testing.assert_close(filled, picture, rtol=0, atol=tolerance)

@@ -260,4 +260,12 @@ def test_the_pack_registers_its_nodes(small_object):
         "FinesseChainFactor",
         "FinesseSampleConditionMaps",
         "FinesseGetFactorMaps",
+        "FinesseSegmentObject",
+        "FinesseSplitEditPrompt",
+        "FinesseReferenceBackground",
+        "FinesseOptimiseLayers",
+        "FinesseFineTuneLayers",
+        "FinesseIterativeGuidance",
+        "FinesseSaveLayeredEdit",
+        "FinesseLoadLayeredEdit",
     ]

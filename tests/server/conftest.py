@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from finesse.miniature.comfy_server import ComfyServer
 from finesse.miniature.prompts import png
 from finesse.miniature.scenes import scene
+from finesse.tests.prompts import picture, text_to_image
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +34,19 @@ def forget(client):
         )
 
     return free
+
+
+@pytest.fixture(scope="session")
+def fresh(tmp_path_factory, weights):
+    """A server on which nothing has run yet."""
+    folder = tmp_path_factory.mktemp("fresh")
+    with ComfyServer(folder, environment={"FINESSE_MINIATURE": str(weights)}) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def fresh_picture(fresh):
+    """What `text_to_image(seed=7)` gives as the first thing that a server does: PNG bytes."""
+    connection = fresh.client()
+    yield picture(connection, text_to_image(seed=7))
+    connection.close()

@@ -7,30 +7,9 @@ import time
 import psutil
 import pytest
 from finesse.miniature.comfy_client import ComfyError
-from finesse.miniature.comfy_server import ComfyServer
-from finesse.tests.prompts import edit, text_to_image
+from finesse.tests.prompts import edit, picture, text_to_image
 
 BOX = {"x": 16, "y": 24, "width": 16, "height": 12}
-
-
-@pytest.fixture(scope="module")
-def fresh(tmp_path_factory, weights):
-    """A server on which nothing has run yet."""
-    folder = tmp_path_factory.mktemp("fresh")
-    with ComfyServer(folder, environment={"FINESSE_MINIATURE": str(weights)}) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def fresh_picture(fresh):
-    """What a stock graph gives as the first thing that a server does: PNG bytes."""
-    connection = fresh.client()
-    yield picture(connection, text_to_image(seed=7))
-    connection.close()
-
-
-def picture(client, prompt):
-    return client.images(client.run(prompt))["save"][0]
 
 
 def interrupt_while_sampling(client):

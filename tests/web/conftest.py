@@ -15,9 +15,11 @@ MODEL_FILES = (
     "checkpoints/v1-5-pruned-emaonly.safetensors",
     "checkpoints/sd_xl_base_1.0.safetensors",
     "controlnet/control_v11p_sd15_seg_fp16.safetensors",
+    "sams/sam_vit_b_01ec64.pth",
     "controlnet/sdxl-controlnet-seg.safetensors",
     *(f"finesse_factors/{name}" for name in FACTORS),
     *(f"finesse_segmenters/segformer/{name}" for name in ("config.json", "model.safetensors")),
+    "finesse_layers/dancing_person.safetensors",
 )
 READY = "window.app?.extensionManager && app.isGraphReady && !app.extensionManager.spinner"
 

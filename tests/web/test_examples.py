@@ -46,7 +46,7 @@ def test_an_example_runs_on_the_miniature(page, name, server, client, object_inf
     asks_of_maps = ASKS_OF_MAPS & {node["class_type"] for node in prompt.values()}
     for node in prompt.values():
         if "steps" in node["inputs"] and not asks_of_maps:
-            node["inputs"]["steps"] = 1
+            node["inputs"]["steps"] = 2  # of one, core's Plot Loss Graph divides by zero
     assert client.images(client.run(prompt))
 
 
