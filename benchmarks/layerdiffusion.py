@@ -108,7 +108,7 @@ def draw(arguments: Arguments, config: StudioConfig, methods: Sequence[str], cou
         processes, multiprocessing.get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
     ) as pool:
         found = list(tqdm(pool.map(Job.kept, jobs), total=len(jobs), desc=" ".join(methods), mininterval=5))
-    names = dict.fromkeys(name for drawn in found for name in drawn)
+    names = [name for name in (*ABLATION, *PEERS) if any(name in drawn for drawn in found)]
     return {name: torch.cat([drawn[name] for drawn in found if name in drawn]) for name in names}
 
 
