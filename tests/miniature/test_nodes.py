@@ -211,6 +211,7 @@ def test_the_extension_offers_the_loader(miniature):
 
     extension = asyncio.run(nodes.comfy_entrypoint())
     loaders = [node.define_schema() for node in asyncio.run(extension.get_node_list())]
-    assert [schema.node_id for schema in loaders] == ["FinesseMiniatureLoader", "FinesseMiniatureControlNet"]
-    assert loaders[0].inputs[0].options == ["text-to-image", "inpainting"]
+    names = [schema.node_id.removeprefix("FinesseMiniature") for schema in loaders]
+    assert names == ["Loader", "ControlNet", "Segmenter"]
+    assert loaders[0].inputs[0].options == ["text-to-image", "inpainting", "subjects"]
     assert all(slot.tooltip for schema in loaders for slot in [*schema.inputs, *schema.outputs])
