@@ -30,10 +30,12 @@ def write_results(command: str, metrics: Mapping[str, float], name: str = "") ->
     command: the benchmark's module; the file has its name, or `name`.
     """
     path = FOLDER / f"{name or command}.json"
+    # of a path on this machine only the last part: the rest tells of its owner
+    given = [Path(part).name if Path(part).is_absolute() else part for part in sys.argv[1:]]
     write_json(
         path,
         {
-            "command": shlex.join(["python", "-m", f"finesse.benchmarks.{command}", *sys.argv[1:]]),
+            "command": shlex.join(["python", "-m", f"finesse.benchmarks.{command}", *given]),
             "commit": git_commit(),
             "machine": machine(),
             "date": datetime.now(timezone.utc).date().isoformat(),

@@ -11,10 +11,10 @@ from finesse.benchmarks import results
 
 def test_a_results_file_says_where_its_numbers_come_from(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "FOLDER", tmp_path)
-    monkeypatch.setattr("sys.argv", ["example.py", "--scenes", "9"])
+    monkeypatch.setattr("sys.argv", ["example.py", "--scenes", "9", "--work", "/somebodys/runs"])
     path = results.write_results("example", {"a.b": 1 / 3})
     stored = json.loads(path.read_text())
-    assert stored["command"] == "python -m finesse.benchmarks.example --scenes 9"
+    assert stored["command"] == "python -m finesse.benchmarks.example --scenes 9 --work runs"
     assert set(stored) == {"command", "commit", "machine", "date", "metrics"}
     assert stored["metrics"] == {"a.b": 0.33333}
     text = results.rendered("before\n<!-- results:example -->\nold\n<!-- /results -->\nafter")

@@ -103,6 +103,5 @@ def test_what_was_drawn_is_kept_and_the_tables_have_their_names(quick, jury, tmp
 
 def test_speed_is_a_ratio_of_one_run(quick):
     found = layerdiffusion.speed(Arguments(timed=1), quick, edits_of(2))
-    assert found["speed.ratio_imagic"] == pytest.approx(
-        found["speed.seconds_imagic"] / found["speed.seconds"]
-    )
+    assert list(found) == ["speed.ratio_imagic"]  # seconds are of a GPU alone
+    assert 0.02 < found["speed.ratio_imagic"] < 50
