@@ -14,6 +14,7 @@ from finesse.miniature.workflows import examples
 ROOT = Path(__file__).resolve().parent.parent
 SNAPSHOT = ROOT / "tests" / "node_schemas.json"
 TEXTS = ("tooltip",)  # may be bettered at any time
+FILES = (".safetensors", ".pth", ".png")  # what is on the disk is no part of an interface
 
 
 @pytest.fixture(scope="module")
@@ -22,11 +23,15 @@ def nodes(object_info):
     return {name: info for name, info in object_info.items() if "ComfyUI-Finesse" in info["python_module"]}
 
 
+def without_files(value):
+    return [item for item in value if not str(item).endswith(FILES)] if isinstance(value, list) else value
+
+
 def interface(info):
     """What saved workflows and API prompts depend on, in the order they depend on it."""
     inputs = {
         group: [
-            [name, spec[0], {key: value for key, value in spec[1].items() if key not in TEXTS}]
+            [name, spec[0], {key: without_files(value) for key, value in spec[1].items() if key not in TEXTS}]
             for name, spec in ((name, info["input"][group][name]) for name in names)
             if group != "hidden"
         ]
