@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import folder_paths
 from comfy_api.latest import io
 from torch import Tensor
 from typing_extensions import override
 
 from ..core.factor_files import SEGMENTATION
 from .factor_control import Conditioning, FactorControl, LoadedFactor, controlled, load_factor
+from .model_files import ModelFiles, add_folder
 from .palette_input import CATEGORY
 
 CONDITIONS = (SEGMENTATION, "depth", "normal", "sketch", "pose")
 MOST_PARENTS = 8
 PARENT = "parent"
+SUFFIXES = (".safetensors", ".pth", ".ckpt")
+FOLDER = add_folder("finesse_factors", suffixes=SUFFIXES)
+FACTORS = ModelFiles(
+    "factor",
+    FOLDER,
+    "A factor is made by python -m finesse.training.factor, or is a checkpoint of FG-DM's authors, such as "
+    "fgdm_seg.pth.",
+    SUFFIXES,
+)
 
 FinesseFactor = io.Custom("FINESSE_FACTOR")
 
@@ -38,10 +46,8 @@ class LoadFactor(io.ComfyNode):
             ),
             search_aliases=["FG-DM", "factor graph", "adapter", "segmentation from prompt", "load adapter"],
             inputs=[
-                io.Combo.Input(
-                    "factor",
-                    options=folder_paths.get_filename_list(FOLDER),
-                    tooltip="A file in models/finesse_factors; .pth and .ckpt are the authors' checkpoints.",
+                FACTORS.combo(
+                    tooltip="A file in models/finesse_factors; .pth and .ckpt are the authors' checkpoints."
                 ),
                 io.Combo.Input(
                     "condition",
@@ -64,8 +70,13 @@ class LoadFactor(io.ComfyNode):
 
     @classmethod
     @override
+    def validate_inputs(cls, factor: str | None = None) -> bool | str:
+        return FACTORS.missing(factor) or True
+
+    @classmethod
+    @override
     def execute(cls, factor: str, condition: str = SEGMENTATION) -> io.NodeOutput:
-        loaded = load_factor(folder_paths.get_full_path_or_raise(FOLDER, factor), condition)
+        loaded = load_factor(FACTORS.path(factor), condition)
         return io.NodeOutput(loaded, report(loaded))
 
 
@@ -183,14 +194,3 @@ def report(factor: LoadedFactor) -> str:
     trained = ", ".join(f"{name} {value}" for name, value in info.trained.items()) or "not told"
     lines.append(f"Trained: {trained}.")
     return "\n".join(lines)
-
-
-def _register_folder() -> str:
-    """models/finesse_factors, beside what extra_model_paths.yaml may have added."""
-    name = "finesse_factors"
-    folder_paths.add_model_folder_path(name, str(Path(folder_paths.models_dir) / name))
-    folder_paths.folder_names_and_paths[name][1].update({".safetensors", ".pth", ".ckpt"})
-    return name
-
-
-FOLDER = _register_folder()

@@ -18,9 +18,17 @@ from ..core.layered_files import BACKGROUND, OBJECT, POOLED, POSITIVE, LayeredEd
 from ..core.lora_files import TEXT_WIDTHS
 from .edit_prompt import CATEGORY
 from .layer_training import text_width
+from .model_files import ModelFiles, add_folder
 from .small_object import Conditioning
 
 SUFFIX = ".safetensors"
+# What Save Layered Edit writes can be loaded, as core has it for LoRAs
+FOLDER = add_folder(
+    "finesse_layers", folder_paths.models_dir, folder_paths.get_output_directory(), suffixes=(SUFFIX,)
+)
+EDITS = ModelFiles(
+    "edit", FOLDER, "A layered edit is made by Save Layered Edit or by python -m finesse.training.layered."
+)
 
 
 class SaveLayeredEdit(io.ComfyNode):
@@ -100,11 +108,7 @@ class LoadLayeredEdit(io.ComfyNode):
             search_aliases=["LayerDiffusion", "load lora", "load embedding", "import edit"],
             inputs=[
                 io.Model.Input("model", tooltip="The model that the edit was made with, as it was loaded."),
-                io.Combo.Input(
-                    "edit",
-                    options=folder_paths.get_filename_list(FOLDER),
-                    tooltip="A file in output/finesse_layers or models/finesse_layers.",
-                ),
+                EDITS.combo(tooltip="A file in output/finesse_layers or models/finesse_layers."),
                 io.Float.Input(
                     "strength",
                     default=1.0,
@@ -124,8 +128,13 @@ class LoadLayeredEdit(io.ComfyNode):
 
     @classmethod
     @override
+    def validate_inputs(cls, edit: str | None = None) -> bool | str:
+        return EDITS.missing(edit) or True
+
+    @classmethod
+    @override
     def execute(cls, model: ModelPatcher, edit: str, strength: float) -> io.NodeOutput:
-        found = read_edit(folder_paths.get_full_path_or_raise(FOLDER, edit))
+        found = read_edit(EDITS.path(edit))
         _check_fit(model, found, edit)
         patched = model.clone()
         if strength:
@@ -182,15 +191,3 @@ def _told(width: int | None) -> str:
 
 def _output_folder() -> Path:
     return Path(folder_paths.get_output_directory()).resolve() / FOLDER
-
-
-def _register_folder() -> str:
-    """models/finesse_layers and what Save Layered Edit writes, as core has it for LoRAs."""
-    name = "finesse_layers"
-    for parent in (folder_paths.models_dir, folder_paths.get_output_directory()):
-        folder_paths.add_model_folder_path(name, str(Path(parent) / name))
-    folder_paths.folder_names_and_paths[name][1].add(SUFFIX)
-    return name
-
-
-FOLDER = _register_folder()

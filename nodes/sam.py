@@ -7,7 +7,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import comfy.model_management
-import folder_paths
 import torch
 from torch import Tensor
 
@@ -16,31 +15,19 @@ from ..core.points import Point
 from ..core.sam_files import POSITIONS, PUBLISHED, SamFile, read_sam
 from ..core.sam_masks import model_input, size_in_model
 from .held_model import held
+from .model_files import ModelFiles, add_folder
 
 SUFFIXES = (".pth", ".safetensors")
-
-
-def sam_names() -> list[str]:
-    """The files that may hold a model; other packs keep other kinds of models in the same folder."""
-    return [name for name in folder_paths.get_filename_list(FOLDER) if name.endswith(SUFFIXES)]
-
-
-def sam_path(name: str) -> Path:
-    """The file of that name. ValueError that tells which files to put where, if there is none."""
-    path = folder_paths.get_full_path(FOLDER, name) if name in sam_names() else None
-    if path is None:
-        missing = f"no file {name!r}" if name else "no file is chosen"
-        place = folder_paths.get_folder_paths(FOLDER)[0]
-        raise ValueError(f"checkpoint: {missing}; put {PUBLISHED} of Meta's Segment Anything into {place}")
-    return Path(path)
+FOLDER = add_folder("sams", suffixes=SUFFIXES)  # other packs keep their kinds of models there too
+SAMS = ModelFiles("checkpoint", FOLDER, f"Take {PUBLISHED} of Meta's Segment Anything.", SUFFIXES)
 
 
 def load_sam(name: str) -> Sam:
     """The model in the file `name`; the same object as long as the file stays the same.
 
-    Raises ValueError as `sam_path` and `read_sam` do, and for a file with other weights than the model's.
+    Raises ValueError as `SAMS.path` and `read_sam` do, and for a file with other weights than the model's.
     """
-    path = sam_path(name)
+    path = SAMS.path(name)
     state = path.stat()
     return _loaded(path, state.st_size, state.st_mtime_ns)
 
@@ -126,14 +113,3 @@ def as_prompt(inside: Sequence[Point], outside: Sequence[Point]) -> tuple[Tensor
     """Points (1, P, 2) and labels (1, P) for one mask."""
     points = torch.tensor([*inside, *outside], dtype=torch.float32)
     return points[None], torch.tensor([1] * len(inside) + [0] * len(outside))[None]
-
-
-def _register_folder() -> str:
-    """models/sams, which other packs use too, beside what extra_model_paths.yaml may have added."""
-    name = "sams"
-    folder_paths.add_model_folder_path(name, str(Path(folder_paths.models_dir) / name))
-    folder_paths.folder_names_and_paths[name][1].update(SUFFIXES)
-    return name
-
-
-FOLDER = _register_folder()

@@ -14,7 +14,7 @@ from ..core.edit_region import check_image
 from ..core.foreign_labels import counterparts_of
 from ..core.palette_conversion import Conversion, relabel
 from .palette_input import CATEGORY, chosen_palette, custom_palette_input, palette_input
-from .segmenter import load_segmenter, segmenter_folder, segmenter_names
+from .segmenter import SEGMENTERS, load_segmenter
 
 BATCH = 4
 SHOWN = 12  # labels listed for one picture
@@ -26,7 +26,6 @@ class SegmentImage(io.ComfyNode):
     @classmethod
     @override
     def define_schema(cls) -> io.Schema:
-        names = segmenter_names()
         return io.Schema(
             node_id="FinesseSegmentImage",
             display_name="Segment Image",
@@ -39,10 +38,7 @@ class SegmentImage(io.ComfyNode):
             search_aliases=["semantic segmentation", "segformer", "mask2former", "ade20k", "preprocessor"],
             inputs=[
                 io.Image.Input("image", tooltip="The pictures to segment, of any size."),
-                io.Combo.Input(
-                    "segmenter",
-                    options=names,
-                    default=None if names else "",  # a value to validate, so that we can tell what is missing
+                SEGMENTERS.combo(
                     tooltip=(
                         "A folder in models/finesse_segmenters: config.json, preprocessor_config.json and "
                         "model.safetensors of a semantic segmentation model of transformers."
@@ -62,12 +58,8 @@ class SegmentImage(io.ComfyNode):
 
     @classmethod
     @override
-    def validate_inputs(cls, segmenter: str | None = "") -> bool | str:
-        # ComfyUI would only say that the name is not in the list
-        try:
-            return segmenter is None or bool(segmenter_folder(segmenter))
-        except ValueError as error:
-            return str(error)
+    def validate_inputs(cls, segmenter: str | None = None) -> bool | str:
+        return SEGMENTERS.missing(segmenter) or True
 
     @classmethod
     @override

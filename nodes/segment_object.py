@@ -19,7 +19,7 @@ from ..core.points import Point, parse_points
 from ..core.sam_masks import Found, largest_object, point_grid, to_picture
 from .edit_prompt import CATEGORY
 from .progress_text import show_text
-from .sam import Sam, as_prompt, load_sam, sam_names, sam_path
+from .sam import SAMS, Sam, as_prompt, load_sam
 
 GRID = 16  # points a side; the largest object is not missed by fewer than the paper's 32
 POINTS_AT_ONCE = 16
@@ -31,7 +31,6 @@ class SegmentObject(io.ComfyNode):
     @classmethod
     @override
     def define_schema(cls) -> io.Schema:
-        names = sam_names()
         return io.Schema(
             node_id="FinesseSegmentObject",
             display_name="Segment Object (SAM)",
@@ -44,11 +43,8 @@ class SegmentObject(io.ComfyNode):
             search_aliases=["segment anything", "SAM", "mask", "cut out", "foreground", "LayerDiffusion"],
             inputs=[
                 io.Image.Input("image", tooltip="The picture; of a batch each picture gets a mask."),
-                io.Combo.Input(
-                    "checkpoint",
-                    options=names,
-                    default=None if names else "",  # a value to validate, so that we can tell what is missing
-                    tooltip="A file of the original Segment Anything in models/sams: sam_vit_b, _l or _h.",
+                SAMS.combo(
+                    tooltip="A file of the original Segment Anything in models/sams: sam_vit_b, _l or _h."
                 ),
                 io.BoundingBox.Input(
                     "box",
@@ -80,12 +76,8 @@ class SegmentObject(io.ComfyNode):
 
     @classmethod
     @override
-    def validate_inputs(cls, checkpoint: str | None = "") -> bool | str:
-        # ComfyUI would only say that the name is not in the list
-        try:
-            return checkpoint is None or bool(sam_path(checkpoint))
-        except ValueError as error:
-            return str(error)
+    def validate_inputs(cls, checkpoint: str | None = None) -> bool | str:
+        return SAMS.missing(checkpoint) or True
 
     @classmethod
     @override

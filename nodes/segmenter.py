@@ -13,52 +13,47 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn import functional as F
+from typing_extensions import override
 
-from ..core.files import confined
 from .held_model import held
+from .model_files import Offer, add_folder
 
-KIND = "finesse_segmenters"
+KIND = add_folder("finesse_segmenters")
 MOST_LOGITS = 1 << 29  # 2 GB in float32, labels times pixels of one picture
 
-folder_paths.add_model_folder_path(KIND, str(Path(folder_paths.models_dir) / KIND))
+
+class ModelFolders(Offer):
+    """Subfolders with a config.json and a safetensors file."""
+
+    @override
+    def names(self) -> list[str]:
+        return sorted(
+            {path.name for place in self._places() for path in place.glob("*") if _holds_model(path)}
+        )
+
+    @override
+    def find(self, name: str) -> Path | None:
+        folders = (place / name for place in self._places() if name in self.names())
+        return next(filter(_holds_model, folders), None)
+
+    def _places(self) -> list[Path]:
+        return [Path(place) for place in folder_paths.get_folder_paths(self.kind)]
 
 
-def segmenter_names() -> list[str]:
-    """The subfolders with a config.json and a safetensors file."""
-    places = map(Path, folder_paths.get_folder_paths(KIND))
-    return sorted(
-        {
-            path.parent.name
-            for place in places
-            for path in place.glob("*/config.json")
-            if _holds_model(path.parent)
-        }
-    )
-
-
-def segmenter_folder(name: str) -> Path:
-    """The folder of that name. ValueError where it lies elsewhere, is missing or holds no model."""
-    places = folder_paths.get_folder_paths(KIND)
-    for place in places if name else ():
-        try:
-            folder = confined(name, place)
-        except ValueError as error:
-            raise ValueError(f"segmenter: {error}") from error
-        if _holds_model(folder):
-            return folder
-    missing = f"no model {name!r}" if name else "no model is chosen"
-    raise ValueError(
-        f"segmenter: {missing}; put config.json, preprocessor_config.json and model.safetensors of one, such "
-        f"as nvidia/segformer-b5-finetuned-ade-640-640, into {Path(places[0]) / (name or '<name>')}"
-    )
+SEGMENTERS = ModelFolders(
+    "segmenter",
+    KIND,
+    "A segmenter is a folder with config.json, preprocessor_config.json and model.safetensors of a model of "
+    "transformers, such as nvidia/segformer-b5-finetuned-ade-640-640 at Hugging Face.",
+)
 
 
 def load_segmenter(name: str) -> Segmenter:
     """The model in the folder `name`; the same object as long as its files stay the same.
 
-    Raises ValueError as `segmenter_folder` does, and for a model that cannot be loaded or used.
+    Raises ValueError as `SEGMENTERS.path` does, and for a model that cannot be loaded or used.
     """
-    folder = segmenter_folder(name)
+    folder = SEGMENTERS.path(name)
     files = sorted(path for path in folder.iterdir() if path.suffix in (".json", ".safetensors"))
     state = [(path.name, path.stat()) for path in files]
     return _loaded(folder, tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in state))

@@ -8,7 +8,6 @@ from typing import Any
 import comfy.lora
 import comfy.sd
 import comfy.utils
-import folder_paths
 import torch
 from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
@@ -16,9 +15,21 @@ from typing_extensions import override
 
 from ..core.files import read_tensors
 from ..core.lora_files import LoraFile, read_lora
+from .model_files import ModelFiles
 from .small_object import CATEGORY
 
 NO_VAE = "none"
+LORAS = ModelFiles(
+    "lora",
+    "loras",
+    "A SO-LoRA is made by python -m finesse.training.so_lora, for the very model that it is used with.",
+)
+VAES = ModelFiles(
+    "tuned_vae",
+    "vae",
+    "A VAE for small objects is made by python -m finesse.training.vae; with 'none' link the VAE of Load "
+    "Checkpoint in its place.",
+)
 
 
 class LoadSOLoRA(io.ComfyNode):
@@ -39,11 +50,7 @@ class LoadSOLoRA(io.ComfyNode):
             search_aliases=["lora", "load lora", "SOEDiff", "small object", "inpaint lora"],
             inputs=[
                 io.Model.Input("model", tooltip="The inpainting model that the file was trained for."),
-                io.Combo.Input(
-                    "lora",
-                    options=_safetensors("loras"),
-                    tooltip="A SO-LoRA in models/loras.",
-                ),
+                LORAS.combo(tooltip="A SO-LoRA in models/loras."),
                 io.Float.Input(
                     "strength",
                     default=1.0,
@@ -54,7 +61,7 @@ class LoadSOLoRA(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "tuned_vae",
-                    options=[NO_VAE, *_safetensors("vae")],
+                    options=[NO_VAE, *VAES.names()],
                     default=NO_VAE,
                     tooltip="A VAE in models/vae that was tuned for small objects, for the vae output.",
                 ),
@@ -67,8 +74,16 @@ class LoadSOLoRA(io.ComfyNode):
 
     @classmethod
     @override
+    def validate_inputs(cls, lora: str | None = None, tuned_vae: str | None = None) -> bool | str:
+        chosen = ((LORAS, lora), (VAES, None if tuned_vae == NO_VAE else tuned_vae))
+        # ComfyUI shows the whole text at each of the inputs, so that it has to name them
+        missing = (f"{offer.input}: {text}" for offer, name in chosen if (text := offer.missing(name)))
+        return "\n".join(missing) or True
+
+    @classmethod
+    @override
     def execute(cls, model: Any, lora: str, strength: float, tuned_vae: str) -> io.NodeOutput:
-        file = read_lora(folder_paths.get_full_path_or_raise("loras", lora))
+        file = read_lora(LORAS.path(lora))
         patches = _patches(model, file)
         patched = model.clone()
         if strength:
@@ -76,11 +91,7 @@ class LoadSOLoRA(io.ComfyNode):
         if tuned_vae == NO_VAE:
             hint = "Load SO-LoRA: vae is linked but tuned_vae is 'none'; choose a file or link another VAE."
             return io.NodeOutput(patched, ExecutionBlocker(hint))
-        return io.NodeOutput(patched, _load_vae(folder_paths.get_full_path_or_raise("vae", tuned_vae)))
-
-
-def _safetensors(folder: str) -> list[str]:
-    return [name for name in folder_paths.get_filename_list(folder) if name.endswith(".safetensors")]
+        return io.NodeOutput(patched, _load_vae(VAES.path(tuned_vae)))
 
 
 def _patches(model: Any, file: LoraFile) -> dict[str, Any]:
@@ -102,9 +113,9 @@ def _patches(model: Any, file: LoraFile) -> dict[str, Any]:
     return comfy.lora.load_lora(file.tensors, weights)
 
 
-def _load_vae(path: str) -> comfy.sd.VAE:
+def _load_vae(path: Path) -> comfy.sd.VAE:
     weights, metadata = read_tensors(path)
     vae = comfy.sd.VAE(sd=weights, metadata=metadata)
     if vae.first_stage_model is None:
-        raise ValueError(f"tuned_vae: {Path(path).name} holds no VAE; choose a file of Finesse's VAE tuning.")
+        raise ValueError(f"tuned_vae: {path.name} holds no VAE; choose a file of Finesse's VAE tuning.")
     return vae

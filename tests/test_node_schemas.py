@@ -14,7 +14,7 @@ from finesse.miniature.workflows import examples
 ROOT = Path(__file__).resolve().parent.parent
 SNAPSHOT = ROOT / "tests" / "node_schemas.json"
 TEXTS = ("tooltip",)  # may be bettered at any time
-FILES = (".safetensors", ".pth", ".png")  # what is on the disk is no part of an interface
+FILES = (".safetensors", ".pth", ".png", "none found")  # what is on the disk is no part of an interface
 
 
 @pytest.fixture(scope="module")

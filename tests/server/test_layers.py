@@ -281,4 +281,4 @@ def test_an_edit_outside_its_folder_is_not_read(client, name):
     prompt["sampler"]["inputs"]["model"] = ["edit", 0]
     with pytest.raises(ComfyError) as refused:
         client.run(prompt)
-    assert (refused.value.kind, refused.value.node_id) == ("value_not_in_list", "edit")
+    assert (refused.value.kind, refused.value.node_id) == ("custom_validation_failed", "edit")

@@ -1,0 +1,107 @@
+"""Files that loaders offer, and what they tell of one that is not there: its folder and where to get it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from pathlib import Path
+from typing import Any
+
+import folder_paths
+from comfy_api.latest import io
+from typing_extensions import override
+
+SHOWN = 8
+NONE_FOUND = "none found"  # of an empty list the page sends no value, of which nothing could be told
+
+
+@dataclass(frozen=True)
+class Offer(ABC):
+    """What an input of a loader lets a user choose from.
+
+    input: the input's name. kind: ComfyUI's name for the folders it lies in, such as "loras".
+    source: a sentence on where to get one.
+    """
+
+    input: str
+    kind: str
+    source: str
+
+    @abstractmethod
+    def names(self) -> list[str]:
+        """What can be chosen now."""
+
+    @abstractmethod
+    def find(self, name: str) -> Path | None:
+        """Where the one of that name lies; None if there is none."""
+
+    def combo(self, **settings: Any) -> io.Combo.Input:
+        """The input of a node's schema."""
+        return io.Combo.Input(self.input, options=self.names() or [NONE_FOUND], **settings)
+
+    def path(self, name: str | None) -> Path:
+        """Where the one of that name lies. ValueError with what `missing` tells, if there is none."""
+        if path := self.find(str(name or "")):
+            return path
+        raise ValueError(f"{self.input}: {self._missing(str(name or ''))}")
+
+    def missing(self, name: str | None) -> str:
+        """What `validate_inputs` tells of a name that is not there; "" for one that is.
+
+        None stands for a linked value, of which nothing is known before the run.
+        """
+        # A program may send anything, for ComfyUI leaves the check to us
+        return "" if name is None or self.find(str(name)) else self._missing(str(name))
+
+    def _missing(self, name: str) -> str:
+        places = " or ".join(dict.fromkeys(map(_shown, folder_paths.get_folder_paths(self.kind))))
+        is_chosen = name not in ("", NONE_FOUND)
+        lacking = f"{name!r} is not in {places}" if is_chosen else f"nothing is chosen from {places}"
+        alike = sorted(self.names(), key=lambda own: -SequenceMatcher(None, own, name).ratio())
+        more = f" and {len(alike) - SHOWN} more" if len(alike) > SHOWN else ""
+        found = ", ".join(alike[:SHOWN]) + more if alike else "nothing"
+        return f"{lacking} (found there: {found}). {self.source} Put it there, press R and choose it."
+
+
+@dataclass(frozen=True)
+class ModelFiles(Offer):
+    """Files whose names end in one of `suffixes`, in subfolders too."""
+
+    suffixes: tuple[str, ...] = (".safetensors",)
+
+    @override
+    def names(self) -> list[str]:
+        return [name for name in folder_paths.get_filename_list(self.kind) if self._may_be_one(name)]
+
+    @override
+    def find(self, name: str) -> Path | None:
+        # A workflow may come from a system that separates folders by the other slash
+        same = next((own for own in self.names() if _with_slashes(own) == _with_slashes(name)), None)
+        path = same and folder_paths.get_full_path(self.kind, same)
+        return Path(path) if path else None
+
+    def _may_be_one(self, name: str) -> bool:
+        return name.lower().endswith(self.suffixes)
+
+
+def add_folder(name: str, *parents: str, suffixes: tuple[str, ...] = ()) -> str:
+    """Make `name` a kind of model folder, below each of `parents` and where others have added one.
+
+    parents: ComfyUI's models folder when none is given. suffixes: of the files that ComfyUI is to list.
+    Gives `name`.
+    """
+    for parent in parents or (folder_paths.models_dir,):
+        folder_paths.add_model_folder_path(name, str(Path(parent) / name))
+    folder_paths.folder_names_and_paths[name][1].update(suffixes)
+    return name
+
+
+def _with_slashes(name: str) -> str:
+    return name.replace("\\", "/")
+
+
+def _shown(folder: str) -> str:
+    """A folder as users know it: from ComfyUI's own on, or in full where it lies elsewhere."""
+    base, path = Path(folder_paths.base_path).resolve(), Path(folder).resolve()
+    return path.relative_to(base.parent).as_posix() if path.is_relative_to(base) else str(path)
