@@ -2,7 +2,7 @@
 
 A `Box` is core's BOUNDING_BOX (x, y, width, height in pixels, origin top left). A *cell* is the
 number of pixels under one latent value, i.e. the VAE's own scale: 8 for Stable Diffusion, never
-assumed here. `parse_boxes` reads what *Create Bounding Boxes* puts out.
+assumed here. `parse_boxes` reads what the box picker and *Create Bounding Boxes* put out.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 ELEMENT_UNITS = 1000  # an element's bbox is in thousandths of its canvas
+LARGEST_SEED = 0xFFFFFFFFFFFFFFFF
 
 
 @dataclass(frozen=True)
@@ -119,18 +120,24 @@ def _window_span(start: int, end: int, limit: int, side: int, cell: int) -> tupl
 
 @dataclass(frozen=True)
 class LabelledBox:
-    """A box and the text that describes what belongs in it; "" leaves the choice to the main prompt."""
+    """A box and the text that describes what belongs in it; "" leaves the choice to the main prompt.
+
+    seed: of the noise in the box, None for the one of the noise around it.
+    """
 
     box: Box
     text: str = ""
+    seed: int | None = None
 
 
 def parse_boxes(value: Any, width: int, height: int, name: str = "boxes") -> list[LabelledBox]:
-    """Read the `elements` or the `bboxes` of core's *Create Bounding Boxes*.
+    """Read the value of the box picker, or the `elements` or the `bboxes` of core's *Create Bounding Boxes*.
 
     Elements are dicts with `bbox` = [ymin, xmin, ymax, xmax] in thousandths of their canvas, here of
     an image of `width` x `height` pixels, and a text in `desc`. Bounding boxes are dicts in pixels,
-    alone, in a list, or in a list of one list. Raises ValueError that names the faulty box.
+    alone, in a list, or in a list of one list; the box picker's have a `text` and a `seed` beside, if
+    any: a whole number, or its digits, because JavaScript rounds what is above 2^53. Raises ValueError
+    that names the faulty box, counting from 1.
     """
     items = [value] if isinstance(value, dict) else value
     if not isinstance(items, Sequence) or isinstance(items, str):
@@ -141,14 +148,16 @@ def parse_boxes(value: Any, width: int, height: int, name: str = "boxes") -> lis
         items = items[0]
     if not items:
         raise ValueError(f"{name} is empty: {value!r}; draw at least one box, or unlink {name}.")
-    names = [name] if len(items) == 1 else [f"{name}[{index}]" for index in range(len(items))]
+    names = [name] if len(items) == 1 else [f"box {index}" for index in range(1, len(items) + 1)]
     return [_parse_box(item, width, height, own) for item, own in zip(items, names, strict=True)]
 
 
 def _parse_box(item: Any, width: int, height: int, name: str) -> LabelledBox:
     if not isinstance(item, dict) or "bbox" not in item:
-        meta = item.get("metadata") if isinstance(item, dict) else None
-        return LabelledBox(Box.from_dict(item, name), _text_of(meta or {}))
+        box = Box.from_dict(item, name)
+        return LabelledBox(
+            box, _own_text(item, name) or _text_of(item.get("metadata") or {}), _seed(item, name)
+        )
     bbox = item["bbox"]
     if not isinstance(bbox, (list, tuple)) or len(bbox) != 4 or not all(map(_is_finite_number, bbox)):
         raise ValueError(f"{name} needs bbox = [ymin, xmin, ymax, xmax] in thousandths, got {bbox!r}.")
@@ -156,6 +165,24 @@ def _parse_box(item: Any, width: int, height: int, name: str) -> LabelledBox:
     left, right = sorted((round(bbox[1] * width / ELEMENT_UNITS), round(bbox[3] * width / ELEMENT_UNITS)))
     pixels = {"x": left, "y": top, "width": right - left, "height": bottom - top}
     return LabelledBox(Box.from_dict(pixels, name), _text_of(item))
+
+
+def _own_text(item: dict[str, Any], name: str) -> str:
+    text = item.get("text")
+    if text is None or isinstance(text, str):
+        return (text or "").strip()
+    raise ValueError(f"{name} must have a text made of words, got {text!r}; write it in quotes.")
+
+
+def _seed(item: dict[str, Any], name: str) -> int | None:
+    seed = item.get("seed")
+    if seed is None or seed == "":
+        return None
+    if isinstance(seed, str) and seed.isascii() and seed.isdecimal() and len(seed) <= len(str(LARGEST_SEED)):
+        seed = int(seed)
+    if isinstance(seed, int) and not isinstance(seed, bool) and 0 <= seed <= LARGEST_SEED:
+        return seed
+    raise ValueError(f"{name} has the seed {seed!r}; give a whole number from 0 to {LARGEST_SEED}, or none.")
 
 
 def _text_of(item: dict[str, Any]) -> str:
@@ -176,15 +203,25 @@ def effective_area(box: Box, cell: int, levels: int) -> list[tuple[float, float]
     return [(box.width / (cell << level), box.height / (cell << level)) for level in range(levels)]
 
 
+def grade_effective_area(box: Box, cell: int, levels: int) -> Literal["green", "amber", "red"]:
+    """Red for a box of under one cell at the last level, amber under two; the box picker shows the same."""
+    smallest = min(effective_area(box, cell, levels)[-1])
+    return "red" if smallest < 1 else "amber" if smallest < 2 else "green"
+
+
 def describe_effective_area(box: Box, cell: int, levels: int, name: str = "box") -> str:
-    """One paragraph on the effective area, with a warning where the last level has under one cell."""
-    cells = effective_area(box, cell, levels)
-    sizes = ", ".join(f"{width:g}×{height:g}" for width, height in cells)
+    """One paragraph on the effective area, with a remark where the last level has under two cells."""
+    sizes = ", ".join(f"{width:g}×{height:g}" for width, height in effective_area(box, cell, levels))
     text = f"{name}: {box}; cells per UNet level: {sizes}."
-    if min(cells[-1]) >= 1:
-        return text
     side = cell << (levels - 1)
-    return (
-        f"{text} Warning: less than one cell at the lowest level, so the object may be left out or "
-        f"misshapen; make the box at least {side}×{side} px, or enlarge the picture first."
-    )
+    grade = grade_effective_area(box, cell, levels)
+    if grade == "red":
+        return (
+            f"{text} Warning: less than one cell at the lowest level, so the object may be left out or "
+            f"misshapen; make the box at least {side}×{side} px, or enlarge the picture first."
+        )
+    if grade == "amber":
+        return (
+            f"{text} Less than two cells at the lowest level: shapes come out better from {2 * side} px on."
+        )
+    return text

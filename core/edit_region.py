@@ -28,6 +28,7 @@ class Region:
     boxes: the edited boxes after clipping, growing and snapping.
     alpha: (1 or batch, window.height, window.width) in [0, 1], 0 where nothing may change.
     cell: pixels under one latent value.
+    seeds: of the boxes' noise, as many as boxes, None where a box has none; or empty.
     """
 
     image_width: int
@@ -36,6 +37,7 @@ class Region:
     boxes: tuple[Box, ...]
     alpha: Tensor
     cell: int
+    seeds: tuple[int | None, ...] = ()
 
     @property
     def visible(self) -> Box:

@@ -15,7 +15,6 @@ VIRTUAL = ("Note", "MarkdownNote", "PrimitiveNode", "Reroute")
 MUTED, BYPASSED = 2, 4
 WIDGET_TYPES = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
 SEEDS = ("seed", "noise_seed")
-BOX = ("x", "y", "width", "height")
 
 Node = dict[str, Any]
 ObjectInfo = dict[str, Any]
@@ -66,8 +65,7 @@ def saved_values(node: Node, info: dict[str, Any], inputs: dict[str, Any]) -> li
         elif isinstance(value, list):  # a link
             value = before
         values.append(value)
-        beside = [next(saved, None) for _ in range(_companions(name, kind, options))]
-        values += [value[side] for side in BOX] if kind == "BOUNDING_BOX" else beside
+        values += [next(saved, None) for _ in range(_companions(name, kind, options))]
     return values
 
 
@@ -104,8 +102,6 @@ def _is_widget(kind: Any, options: dict[str, Any]) -> bool:
 
 def _companions(name: str, kind: Any, options: dict[str, Any]) -> int:
     """How many values the page saves after a widget's own: those of widgets that it puts beside it."""
-    if kind == "BOUNDING_BOX":
-        return len(BOX)
     return int(bool(options.get("control_after_generate")) or (name in SEEDS and kind == "INT")) + bool(
         options.get("image_upload")
     )

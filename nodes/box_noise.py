@@ -11,10 +11,9 @@ from comfy_api.latest import io
 from torch import Tensor
 from typing_extensions import override
 
+from ..core.boxes import LARGEST_SEED
 from ..core.edit_region import Region
 from .small_object import CATEGORY, FinesseRegion
-
-LARGEST_SEED = 0xFFFFFFFFFFFFFFFF
 
 
 class BoxNoise(io.ComfyNode):
@@ -46,8 +45,8 @@ class BoxNoise(io.ComfyNode):
                     "seeds",
                     default="",
                     tooltip=(
-                        "A seed for each box, in the boxes' order, with commas between: 7, -, 12. "
-                        "A - leaves its box to noise_seed, and so does the list's end."
+                        "A seed for each box, in the boxes' order, with commas between: 7, -, 12. A - leaves "
+                        "its box to the seed drawn with it, or to noise_seed, and so does the list's end."
                     ),
                 ),
             ],
@@ -57,7 +56,10 @@ class BoxNoise(io.ComfyNode):
     @classmethod
     @override
     def execute(cls, region: Region, noise_seed: int, seeds: str) -> io.NodeOutput:
-        return io.NodeOutput(NoisePerBox(region, noise_seed, parse_seeds(seeds, len(region.boxes))))
+        typed = parse_seeds(seeds, len(region.boxes))
+        drawn = region.seeds or (None,) * len(region.boxes)
+        own = [first if first is not None else then for first, then in zip(typed, drawn, strict=True)]
+        return io.NodeOutput(NoisePerBox(region, noise_seed, own))
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import node_helpers
@@ -13,6 +14,7 @@ from typing_extensions import override
 from ..core.boxes import Box, LabelledBox, describe_effective_area, parse_boxes
 from ..core.compositing import composite
 from ..core.edit_region import Edit, check_image, check_mask, pad_to_window, partition, plan_edit
+from .box_picker import UI_KEY, Boxes, picker_data
 from .progress_text import show_text
 
 CATEGORY = "Finesse/small objects"
@@ -87,31 +89,34 @@ class InpaintSmallBox(io.ComfyNode):
         )
         latent, inpaint = encode_edit(vae, image, edit, noise_mask)
         positive = _prompt_per_box(positive, labelled, edit, clip)
-        report = _report(edit, labelled, image, mask is not None and usable_mask is None, model, noise_mask)
+        levels = LEVELS_OF_SD1 if model is None else _unet_levels(model)
+        is_placeholder = mask is not None and usable_mask is None
+        report = _report(edit, labelled, image, is_placeholder, model, levels, noise_mask)
+        region = replace(edit.region, seeds=tuple(item.seed for item in labelled))
         show_text(cls, report)
         return io.NodeOutput(
             node_helpers.conditioning_set_values(positive, inpaint),
             node_helpers.conditioning_set_values(negative, inpaint),
             latent,
-            edit.region,
+            region,
             report,
-            ui=ui.PreviewText(report),
+            ui={**ui.PreviewText(report).as_dict(), UI_KEY: [picker_data(cls, image, region.cell, levels)]},
         )
 
 
 def _inpaint_inputs() -> list[io.Input]:
     return [
-        # first, because core's box widget shows the picture of the first input
         io.Image.Input("image", tooltip="The picture to edit. A fourth channel is kept for Composite Box."),
         io.Conditioning.Input("positive", tooltip="What to draw in the box, or, with boxes, around them."),
         io.Conditioning.Input("negative", tooltip="What to keep out."),
         io.Vae.Input("vae", tooltip="Encodes the image; its scale is the size of a latent cell."),
-        io.BoundingBox.Input(
-            "box",
-            component="ImageCrop",
-            socketless=False,
-            default={"x": 192, "y": 192, "width": 128, "height": 128},
-            tooltip="Where to edit, in pixels from the top left. Not used while boxes is linked.",
+        io.MultiType.Input(
+            Boxes.Input("box", default={"x": 192, "y": 192, "width": 128, "height": 128}),
+            [io.BoundingBox],
+            tooltip=(
+                "Where to edit, in pixels from the top left: draw one box or several on the picture, each "
+                "with a text and a seed of its own if you like. Not used while boxes is linked."
+            ),
         ),
         io.Boolean.Input(
             "snap", default=True, tooltip="Widen the box to whole latent cells, so that none is half edited."
@@ -145,7 +150,9 @@ def _inpaint_inputs() -> list[io.Input]:
                 "own description; where boxes overlap the later one wins. Takes the place of box."
             ),
         ),
-        io.Clip.Input("clip", optional=True, tooltip="Encodes the texts of boxes; needed only for those."),
+        io.Clip.Input(
+            "clip", optional=True, tooltip="Encodes the texts of the boxes; needed only for those."
+        ),
         io.Model.Input(
             "model",
             optional=True,
@@ -202,15 +209,11 @@ class CompositeBox(io.ComfyNode):
 
 
 def _read_boxes(box: Any, boxes: Any, clip: Any, width: int, height: int) -> list[LabelledBox]:
-    if boxes is None:
-        labelled = parse_boxes(box, width, height, "box")
-        if len(labelled) > 1:
-            raise ValueError(f"box is linked to {len(labelled)} boxes; link them to boxes instead.")
-        return [LabelledBox(labelled[0].box)]
-    labelled = parse_boxes(boxes, width, height)
+    name, value = ("box", box) if boxes is None else ("boxes", boxes)
+    labelled = parse_boxes(value, width, height, name)
     if clip is None and any(item.text for item in labelled):
         texts = ", ".join(repr(item.text) for item in labelled if item.text)
-        raise ValueError(f"boxes has texts ({texts}) but clip is not linked; link the CLIP of your model.")
+        raise ValueError(f"{name} has texts ({texts}) but clip is not linked; link the CLIP of your model.")
     return labelled
 
 
@@ -276,10 +279,15 @@ def _masked(conditioning: Conditioning, mask: Tensor) -> Conditioning:
 
 
 def _report(
-    edit: Edit, labelled: list[LabelledBox], image: Tensor, is_placeholder: bool, model: Any, noise_mask: bool
+    edit: Edit,
+    labelled: list[LabelledBox],
+    image: Tensor,
+    is_placeholder: bool,
+    model: Any,
+    levels: int,
+    noise_mask: bool,
 ) -> str:
     region = edit.region
-    levels = LEVELS_OF_SD1 if model is None else _unet_levels(model)
     boxes: list[tuple[Box, str]] = list(zip(region.boxes, _names(labelled), strict=True))
     lines = [describe_effective_area(box, region.cell, levels, name) for box, name in boxes]
     source = "as in SD1.x; link model to read them" if model is None else "read from model"

@@ -1,5 +1,7 @@
+import json
 import math
 import random
+from pathlib import Path
 
 import pytest
 from finesse.core.boxes import (
@@ -7,9 +9,13 @@ from finesse.core.boxes import (
     LabelledBox,
     describe_effective_area,
     effective_area,
+    grade_effective_area,
     parse_boxes,
     union,
 )
+from finesse.core.edit_region import plan_edit
+
+GRADES = Path(__file__).parents[1] / "web" / "box_grades.json"  # the page's tests read it, too
 
 
 def random_box(rng, limit=200):
@@ -127,6 +133,26 @@ def test_effective_area_warns_only_under_one_cell():
     assert "64×64 px" in warning
     assert "Warning" not in describe_effective_area(Box(0, 0, 64, 64), 8, 4)
     assert "Warning" in describe_effective_area(Box(0, 0, 63, 64), 8, 4)
+    assert "from 128 px on" in describe_effective_area(Box(0, 0, 127, 128), 8, 4)
+    assert describe_effective_area(Box(0, 0, 128, 128), 8, 4).endswith("2×2.")
+
+
+@pytest.mark.parametrize("case", json.loads(GRADES.read_text("utf-8")))
+def test_what_is_edited_and_its_grade_are_what_the_page_shows(case):
+    settings = dict(case["settings"])
+    cell, levels = settings["cell"], settings.pop("levels")
+    size = case["picture"]["width"], case["picture"]["height"]
+
+    def edited():
+        return plan_edit([Box(**case["box"])], ["box"], None, size, context=0, **settings).region.boxes[0]
+
+    if case["edited"] is None:
+        with pytest.raises(ValueError, match="lies outside the image"):
+            edited()
+    else:
+        assert edited().to_dict() == case["edited"]
+        assert effective_area(edited(), cell, levels)[-1] == tuple(case["cells"])
+        assert grade_effective_area(edited(), cell, levels) == case["grade"]
 
 
 def test_parse_elements_in_thousandths_of_the_image():
@@ -148,6 +174,28 @@ def test_parse_bounding_boxes_alone_in_a_list_and_in_a_frame():
         assert parse_boxes(value, 512, 512) == [LabelledBox(Box(1, 2, 3, 4))]
 
 
+PIXELS = {"x": 1, "y": 2, "width": 3, "height": 4}
+
+
+def test_boxes_of_the_picker_have_texts_and_seeds():
+    largest = 2**64 - 1
+    drawn = [
+        {**PIXELS, "text": " a cat ", "seed": 0},
+        {**PIXELS, "seed": str(largest)},
+        {**PIXELS, "seed": largest, "text": ""},
+        {**PIXELS, "seed": "", "text": None},
+        {**PIXELS, "seed": None},
+    ]
+    found = parse_boxes(drawn, 512, 512, "box")
+    assert [(item.text, item.seed) for item in found] == [
+        ("a cat", 0),
+        ("", largest),
+        ("", largest),
+        ("", None),
+        ("", None),
+    ]
+
+
 @pytest.mark.parametrize(
     ("value", "said"),
     [
@@ -158,8 +206,16 @@ def test_parse_bounding_boxes_alone_in_a_list_and_in_a_frame():
         ([[{}], [{}]], "2 pictures"),
         ([{"bbox": [0, 0, 500]}], r"boxes needs bbox.*\[0, 0, 500\]"),
         ([{"bbox": [0, 0, 500, math.nan]}], r"boxes needs bbox.*nan"),
-        ([{"bbox": [0, 0, 500, 500]}, {"bbox": [0, 0, 0, 500]}], r"boxes\[1\] has no area"),
-        ([{"x": 1}, {}], r"boxes\[0\] must be a bounding box"),
+        ([{"bbox": [0, 0, 500, 500]}, {"bbox": [0, 0, 0, 500]}], "box 2 has no area"),
+        ([{"x": 1}, {}], "box 1 must be a bounding box"),
+        ([PIXELS, {**PIXELS, "text": 7}], "box 2 must have a text made of words, got 7"),
+        ({**PIXELS, "seed": -1}, "boxes has the seed -1; give a whole number from 0 to 18446744073709551615"),
+        ({**PIXELS, "seed": 2**64}, "the seed 18446744073709551616"),
+        ({**PIXELS, "seed": "18446744073709551616"}, "the seed 18446744073709551616"),
+        ({**PIXELS, "seed": "9" * 5000}, "the seed '9+'"),
+        ({**PIXELS, "seed": 1.5}, r"the seed 1\.5"),
+        ({**PIXELS, "seed": True}, "the seed True"),
+        ({**PIXELS, "seed": "²"}, "the seed '²'"),
     ],
 )
 def test_parse_boxes_names_the_faulty_one(value, said):

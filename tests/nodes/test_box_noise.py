@@ -16,8 +16,8 @@ def noise_of(small_object):
     """The noise for a window at (32, 16) of a larger picture, with cells of 4 pixels."""
     from finesse.nodes.box_noise import BoxNoise
 
-    def make(seeds, noise_seed=5, latent=LATENT):
-        region = Region(200, 100, Box(32, 16, 64, 64), BOXES[:2], torch.ones(1, 64, 64), 4)
+    def make(seeds, noise_seed=5, latent=LATENT, drawn=()):
+        region = Region(200, 100, Box(32, 16, 64, 64), BOXES[:2], torch.ones(1, 64, 64), 4, drawn)
         (noise,) = BoxNoise.execute(region, noise_seed, seeds).args
         return noise.generate_noise(latent)
 
@@ -60,6 +60,15 @@ def test_a_dash_and_the_lists_end_leave_a_box_to_noise_seed(noise_of):
     expected = stock(5)
     expected[FIRST] = stock(0)[FIRST]
     assert torch.equal(noise_of("0"), expected)
+
+
+def test_a_seed_drawn_with_its_box_counts_where_none_is_typed(noise_of):
+    typed = noise_of("7, 9")
+    assert torch.equal(noise_of("", drawn=(7, 9)), typed)
+    assert torch.equal(noise_of("-, 9", drawn=(7, 8)), typed)
+    assert torch.equal(noise_of("7", drawn=(6, 9)), typed)
+    assert torch.equal(noise_of("0", drawn=(7, None)), noise_of("0"))
+    assert torch.equal(noise_of("", drawn=(None, None)), stock(5))
 
 
 def test_of_overlapping_boxes_the_later_one_counts(small_object):

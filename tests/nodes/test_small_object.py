@@ -131,6 +131,29 @@ def test_covered_box_and_covered_background_are_not_sampled(inpaint):
     assert [values["text"] for _, values in positive] == ["a room"]
 
 
+def test_the_boxes_of_the_picker_have_texts_and_seeds_of_their_own(inpaint):
+    drawn = [{**BOX, "text": "a dog", "seed": "18446744073709551615"}, {**BOX, "y": 0}]
+    positive, _, latent, region, report = inpaint(torch.rand(1, 64, 64, 3), drawn, clip=WordCLIP())
+    assert [values.get("text") for _, values in positive] == [None, "a dog"]
+    assert region.boxes == (Box(16, 24, 24, 16), Box(16, 0, 24, 16))
+    assert region.seeds == (2**64 - 1, None)
+    assert torch.equal(latent["noise_mask"][:, 0], region.alpha)
+    assert "box 1 (a dog): 24×16 px at (16, 24)" in report
+
+
+def test_one_box_of_the_picker_may_have_a_text_too(inpaint):
+    positive, *_, region, _ = inpaint(torch.rand(1, 64, 64, 3), {**BOX, "text": "a dog"}, clip=WordCLIP())
+    assert [values.get("text") for _, values in positive] == [None, "a dog"]
+    assert region.seeds == (None,)
+
+
+def test_the_picker_is_told_of_picture_cell_and_levels(small_object):
+    output = small_object.InpaintSmallBox.execute(
+        torch.rand(2, 40, 72, 3), cond(), cond(), PoolingVAE(4), BOX, **SETTINGS, model=PlainUNet()
+    )
+    assert output.ui["finesse_box"] == [{"width": 72, "height": 40, "cell": 4, "levels": 3}]
+
+
 def test_boxes_take_the_place_of_box(inpaint):
     region = inpaint(torch.rand(1, 64, 64, 3), {"x": 999, "y": 0, "width": 1, "height": 1}, boxes=[BOX])[3]
     assert region.boxes == (Box(16, 24, 24, 16),)
@@ -206,7 +229,7 @@ def test_report_warns_of_less_than_a_cell_and_is_shown(small_object):
     report = output.args[4]
     assert "5×5, 2.5×2.5, 1.25×1.25, 0.625×0.625" in report
     assert "Warning: less than one cell at the lowest level" in report
-    assert output.ui.as_dict()["text"] == (report,)
+    assert output.ui["text"] == (report,)
 
 
 def test_report_tells_of_clipping_and_of_the_placeholder_mask(inpaint):

@@ -1,0 +1,153 @@
+// @ts-check
+// Boxes as values: what workflows and prompts hold, and the arithmetic of core/boxes.py. No DOM.
+
+/**
+ * Whole pixels, origin at the picture's top left; `text` and `seed` (its digits) only where there is one.
+ * @typedef {{x: number, y: number, width: number, height: number, text?: string, seed?: string}} Box
+ * @typedef {{width: number, height: number}} Size
+ * @typedef {"green" | "amber" | "red"} Grade
+ */
+
+export const LARGEST_SEED = 2n ** 64n - 1n
+
+/**
+ * The boxes of a saved value: one box or a list. What is no box is left out.
+ * @param {any} value
+ * @returns {Box[]}
+ */
+export function readBoxes(value) {
+  const items = Array.isArray(value) ? value.flat() : [value]
+  return items.filter(isBox).map((item) => {
+    const [x, y, width, height] = [item.x, item.y, item.width, item.height].map(Math.round)
+    const text = typeof item.text === "string" && item.text ? { text: item.text } : {}
+    const digits = item.seed == null ? null : readSeed(String(item.seed))
+    const seed = digits ? { seed: digits } : {}
+    return { x, y, width: Math.max(1, width), height: Math.max(1, height), ...text, ...seed }
+  })
+}
+
+/**
+ * What to save: the box alone where there is one, else a list. Seeds above 2^53 stay digits, which
+ * JavaScript's numbers would round.
+ * @param {Box[]} boxes
+ */
+export function valueOf(boxes) {
+  const items = boxes.map(({ x, y, width, height, text, seed }) => ({
+    x,
+    y,
+    width,
+    height,
+    ...(text && { text }),
+    ...(seed && { seed: Number.isSafeInteger(Number(seed)) ? Number(seed) : seed }),
+  }))
+  return items.length === 1 ? items[0] : items
+}
+
+/**
+ * The digits of a typed seed.
+ * @param {string} text
+ * @returns {string | null} null where it is no whole number from 0 to 2^64 - 1
+ */
+export function readSeed(text) {
+  const digits = text.trim()
+  if (!/^\d+$/.test(digits)) return null
+  const seed = BigInt(digits)
+  return seed <= LARGEST_SEED ? String(seed) : null
+}
+
+/**
+ * A node's saved values without the four numbers that followed its box while the page's own box widget was
+ * there: [box, x, y, width, height, …].
+ * @param {any[]} values
+ * @param {number} place of the box among them
+ */
+export function withoutCompanions(values, place) {
+  const beside = values.slice(place + 1, place + 5)
+  const isOld =
+    isBox(values[place]) && beside.length === 4 && beside.every((each) => typeof each === "number")
+  return isOld ? values.toSpliced(place + 1, 4) : values
+}
+
+/** @param {any} item */
+function isBox(item) {
+  const sides = item && [item.x, item.y, item.width, item.height]
+  return !!sides && sides.every(Number.isFinite)
+}
+
+/**
+ * The part of a box inside the picture, null where there is none.
+ * @param {Box} box
+ * @param {Size} picture
+ * @returns {Box | null}
+ */
+export function clipped(box, picture) {
+  const [x, y] = [Math.max(box.x, 0), Math.max(box.y, 0)]
+  const right = Math.min(box.x + box.width, picture.width)
+  const bottom = Math.min(box.y + box.height, picture.height)
+  return right > x && bottom > y ? { x, y, width: right - x, height: bottom - y } : null
+}
+
+/**
+ * What of the picture is edited for a box: clipped, grown, and on the latent grid, as core/edit_region.py
+ * plans it without a mask.
+ * @param {Box} box
+ * @param {Size} picture
+ * @param {{grow: number, snap: boolean, cell: number}} settings
+ * @returns {Box | null} null outside the picture
+ */
+export function edited(box, picture, { grow, snap, cell }) {
+  const inside = clipped(box, picture)
+  if (!inside) return null
+  const { x, y, width, height } = inside
+  const larger = { x: x - grow, y: y - grow, width: width + 2 * grow, height: height + 2 * grow }
+  const grown = /** @type {Box} */ (clipped(larger, picture))
+  return snap ? snapped(grown, cell) : grown
+}
+
+/**
+ * The smallest box on the grid of `cell` pixels around `box`.
+ * @param {Box} box
+ * @param {number} cell
+ * @returns {Box}
+ */
+export function snapped(box, cell) {
+  const [x, y] = [Math.floor(box.x / cell) * cell, Math.floor(box.y / cell) * cell]
+  const width = Math.ceil((box.x + box.width) / cell) * cell - x
+  const height = Math.ceil((box.y + box.height) / cell) * cell - y
+  return { x, y, width, height }
+}
+
+/**
+ * Cells of a box at the UNet's lowest level, and their grade: red under one, amber under two.
+ * @param {Size} box
+ * @param {{cell: number, levels: number}} model
+ * @returns {{across: number, down: number, grade: Grade}}
+ */
+export function effectiveArea(box, { cell, levels }) {
+  const side = cell * 2 ** (levels - 1)
+  const [across, down] = [box.width / side, box.height / side]
+  const smallest = Math.min(across, down)
+  return { across, down, grade: smallest < 1 ? "red" : smallest < 2 ? "amber" : "green" }
+}
+
+/**
+ * A new box in the middle of the picture, large enough for a green grade where the picture is.
+ * @param {Size} picture
+ * @param {{cell: number, levels: number}} model
+ * @returns {Box}
+ */
+export function newBox(picture, { cell, levels }) {
+  const side = cell * 2 ** levels
+  const [width, height] = [Math.min(side, picture.width), Math.min(side, picture.height)]
+  return { x: (picture.width - width) >> 1, y: (picture.height - height) >> 1, width, height }
+}
+
+/**
+ * The size of the picture to draw on while none is known: one that holds the boxes.
+ * @param {Box[]} boxes
+ * @returns {Size}
+ */
+export function guessedSize(boxes) {
+  const reach = (/** @type {(box: Box) => number} */ end) => Math.max(512, ...boxes.map(end))
+  return { width: reach((box) => box.x + box.width), height: reach((box) => box.y + box.height) }
+}

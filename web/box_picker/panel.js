@@ -1,0 +1,187 @@
+// @ts-check
+// Below the picture: the boxes' numbers, and the fields of the selected one.
+
+import { button, element, svgElement } from "../lib/dom.js"
+import { edited, effectiveArea, newBox, readSeed } from "./boxes.js"
+import { removed } from "./gestures.js"
+
+/**
+ * @typedef {import("./boxes.js").Box} Box
+ * @typedef {import("./stage.js").State} State
+ * @typedef {import("./stage.js").Scene} Scene
+ */
+
+const SIDES = /** @type {const} */ (["x", "y", "width", "height"])
+const DIE = "M1 1h14v14H1zM5 5h.01M11 11h.01M8 8h.01M11 5h.01M5 11h.01"
+const BIN = "M2 4h12M6 4V2h4v2M4 4l.7 10h6.6L12 4M6.5 7v4.5M9.5 7v4.5"
+
+export class Panel {
+  /** @type {State} */
+  #state = { boxes: [], selected: -1 }
+  /** @type {Scene} */
+  #scene
+
+  /**
+   * @param {Scene} scene
+   * @param {{onChange: (state: State) => void, onDone: () => void}} listeners as the stage's
+   */
+  constructor(scene, { onChange, onDone }) {
+    this.#scene = scene
+    this.onChange = onChange
+    this.onDone = onDone
+    this.tabs = element("div", { class: "finesse-tabs" })
+    this.area = element("div", { class: "finesse-area", "aria-live": "polite" })
+    this.sides = Object.fromEntries(SIDES.map((side) => [side, this.#number(side)]))
+    this.text = element("input", {
+      type: "text",
+      class: "finesse-text",
+      placeholder: "What belongs here, if not positive",
+      title: "The box's own text; needs clip. Empty: positive holds here, too.",
+      oninput: () => this.#set({ text: this.text.value || undefined }),
+      onchange: () => this.onDone(),
+    })
+    this.seed = element("input", {
+      type: "text",
+      class: "finesse-seed",
+      inputMode: "numeric",
+      placeholder: "seed",
+      title: "The box's own seed, for Noise per Box. Empty: noise_seed.",
+      oninput: () => this.#typeSeed(),
+      onchange: () => this.onDone(),
+    })
+    this.fields = element(
+      "div",
+      { class: "finesse-fields" },
+      ...SIDES.map((side) => element("label", {}, element("span", {}, side), this.sides[side])),
+      button(icon(BIN), "Remove the box (Delete)", () => this.#remove()),
+      element(
+        "div",
+        { class: "finesse-own" },
+        this.text,
+        this.seed,
+        button(icon(DIE), "A seed by chance", () => this.#roll()),
+      ),
+    )
+    const row = element("div", { class: "finesse-row" }, this.tabs, this.area)
+    this.element = element("div", { class: "finesse-panel" }, row, this.fields)
+  }
+
+  /** @param {State} state @param {Scene} scene @param {string} remark instead of the area, "" for none */
+  show(state, scene, remark) {
+    this.#state = state
+    this.#scene = scene
+    const tabs = state.boxes.map((box, index) => this.#tab(box, index))
+    this.tabs.replaceChildren(
+      ...tabs,
+      button("+", "Add a box", () => this.#add(), "finesse-tab"),
+    )
+    this.#showArea(remark)
+    const box = state.boxes[state.selected]
+    this.fields.classList.toggle("finesse-off", !box)
+    this.fields.inert = !box
+    for (const side of SIDES) fill(this.sides[side], box ? String(box[side]) : "")
+    fill(this.text, box?.text ?? "")
+    if (readSeed(this.seed.value) !== (box?.seed ?? null)) fill(this.seed, box?.seed ?? "")
+    this.seed.setAttribute("aria-invalid", String(!!this.seed.value && readSeed(this.seed.value) === null))
+  }
+
+  /** @param {string} remark */
+  #showArea(remark) {
+    const { boxes, selected } = this.#state
+    const area = boxes[selected] && this.#areaOf(boxes[selected])
+    this.area.className = `finesse-area finesse-${remark || !boxes[selected] ? "plain" : (area?.grade ?? "red")}`
+    this.area.title = ""
+    if (remark) this.area.textContent = remark
+    else if (!boxes.length) this.area.textContent = "Drag on the picture to draw a box"
+    else if (!boxes[selected]) this.area.textContent = "Click a box to change it"
+    else if (!area) this.area.textContent = "Outside the picture"
+    else {
+      const side = this.#scene.cell * 2 ** (this.#scene.levels - 1)
+      this.area.textContent = `${short(area.across)} × ${short(area.down)} cells at the lowest level`
+      this.area.title = {
+        red: `The object may be left out or misshapen: make the box at least ${side} × ${side} px.`,
+        amber: `Shapes come out better from ${2 * side} × ${2 * side} px on.`,
+        green: "Large enough for the model to see what is drawn here.",
+      }[area.grade]
+    }
+  }
+
+  /** @param {Box} box */
+  #areaOf(box) {
+    const final = edited(box, this.#scene.picture, this.#scene)
+    return final && effectiveArea(final, this.#scene)
+  }
+
+  /** @param {Box} box @param {number} index */
+  #tab(box, index) {
+    const grade = this.#areaOf(box)?.grade ?? "red"
+    const isSelected = index === this.#state.selected
+    const select = () => this.onChange({ ...this.#state, selected: index })
+    const title = box.text ? `Box ${index + 1}: ${box.text}` : `Box ${index + 1}`
+    const made = button(String(index + 1), title, select, `finesse-tab finesse-${grade}`)
+    made.setAttribute("aria-pressed", String(isSelected))
+    return made
+  }
+
+  /** @param {typeof SIDES[number]} side */
+  #number(side) {
+    const least = side === "width" || side === "height" ? 1 : 0
+    const input = element("input", {
+      type: "number",
+      min: String(least),
+      step: "1",
+      title: `${side} in pixels`,
+      oninput: () => {
+        const value = Math.round(input.valueAsNumber)
+        if (value >= least) this.#set({ [side]: value })
+      },
+      onchange: () => {
+        fill(input, String(this.#state.boxes[this.#state.selected]?.[side] ?? ""), true)
+        this.onDone()
+      },
+    })
+    return input
+  }
+
+  /** @param {Partial<Box>} values */
+  #set(values) {
+    const { boxes, selected } = this.#state
+    this.onChange({ boxes: boxes.with(selected, { ...boxes[selected], ...values }), selected })
+  }
+
+  #typeSeed() {
+    const digits = readSeed(this.seed.value)
+    this.#set({ seed: digits ?? undefined })
+  }
+
+  #roll() {
+    this.#set({ seed: String(Math.floor(Math.random() * 2 ** 50)) })
+    this.onDone()
+  }
+
+  #add() {
+    const { boxes } = this.#state
+    this.onChange({ boxes: [...boxes, newBox(this.#scene.picture, this.#scene)], selected: boxes.length })
+    this.onDone()
+  }
+
+  #remove() {
+    this.onChange(removed(this.#state.boxes, this.#state.selected))
+    this.onDone()
+  }
+}
+
+/** Set a field, but not under the user's hands. */
+function fill(/** @type {HTMLInputElement} */ input, /** @type {string} */ value, always = false) {
+  if (always || document.activeElement !== input) input.value = value
+}
+
+/** @param {number} cells */
+function short(cells) {
+  return String(Number(cells.toFixed(2)))
+}
+
+/** @param {string} path in a square of 16 */
+function icon(path) {
+  return svgElement("svg", { viewBox: "0 0 16 16", class: "finesse-icon" }, svgElement("path", { d: path }))
+}

@@ -1,0 +1,114 @@
+// @ts-check
+// The box picker as the widget of *Inpaint Small Box*.
+
+import { outputsOf, recordUndoStep, viewUrl } from "../lib/comfy.js"
+import { loadImage, useStyleSheet } from "../lib/dom.js"
+import { addElementWidget } from "../lib/dom_widget.js"
+import { isLinked, upstreamPicture, watch } from "../lib/upstream.js"
+import { guessedSize, withoutCompanions } from "./boxes.js"
+import { Picker } from "./picker.js"
+
+const TYPE = "FINESSE_BOXES"
+const OF_SD1 = { cell: 8, levels: 4 } // until a run tells
+
+export const boxPicker = {
+  name: "Finesse.BoxPicker",
+  getCustomWidgets: () => ({ [TYPE]: addBoxPicker }),
+}
+
+/**
+ * @param {any} node
+ * @param {string} name
+ * @param {[string, {default: any}]} spec
+ */
+function addBoxPicker(node, name, [, { default: initial }]) {
+  useStyleSheet(new URL("picker.css", import.meta.url))
+  /** @type {{url: string | null, size: import("./boxes.js").Size | null}} */
+  let picture = { url: null, size: null }
+  let stopWatching = () => {}
+  const picker = new Picker((state) => lookAround(node, name, state, picture), {
+    onChange: () => {
+      widget.value = picker.value
+    },
+    onDone: recordUndoStep,
+  })
+  picker.value = initial
+  const widget = addElementWidget(node, name, TYPE, picker.element, {
+    getValue: () => picker.value,
+    setValue: (value) => {
+      picker.value = value
+    },
+    minHeight: () => 330,
+    socketless: false,
+    onAdded: () => {
+      stopWatching()
+      const refresh = async () => {
+        picture = await loadPicture(node)
+        picker.show()
+      }
+      stopWatching = watch(() => JSON.stringify(surroundings(node, name)), refresh)
+      refresh()
+    },
+    onRemoved: () => stopWatching(),
+  })
+  acceptOldForm(node, widget)
+  return { widget, minWidth: 340, minHeight: 560 }
+}
+
+/** All that changes what the picker shows, besides its value. */
+function surroundings(/** @type {any} */ node, /** @type {string} */ name) {
+  const value = (/** @type {string} */ other) =>
+    node.widgets?.find((/** @type {any} */ each) => each.name === other)?.value
+  return {
+    upstream: upstreamPicture(node, "image"),
+    run: outputsOf(node).finesse_box?.[0] ?? null,
+    isLinked: isLinked(node, name),
+    boxesLinked: isLinked(node, "boxes"),
+    clipLinked: isLinked(node, "clip"),
+    snap: value("snap") ?? true,
+    grow: value("grow") ?? 0,
+  }
+}
+
+/**
+ * @param {any} node
+ * @param {string} name
+ * @param {import("./stage.js").State} state
+ * @param {{url: string | null, size: import("./boxes.js").Size | null}} picture
+ */
+function lookAround(node, name, { boxes, selected }, picture) {
+  const { run, snap, grow, ...linked } = surroundings(node, name)
+  const { cell, levels } = run ?? OF_SD1
+  const size = picture.size ?? guessedSize(boxes)
+  let remark = ""
+  if (linked.boxesLinked) remark = "Not used: boxes is linked"
+  else if (linked.isLinked) remark = "Not used: box is linked"
+  else if (boxes[selected]?.text && !linked.clipLinked) remark = "Link clip: it encodes the text"
+  const isUsed = !linked.boxesLinked && !linked.isLinked
+  return { scene: { picture: size, url: picture.url, cell, levels, snap, grow }, remark, isUsed }
+}
+
+/**
+ * The picture to draw on and the size of the one to edit: that of the linked node, else of the last run.
+ * @param {any} node
+ */
+async function loadPicture(node) {
+  const url = upstreamPicture(node, "image")
+  const upstream = url && (await loadImage(url).catch(() => null))
+  if (upstream) return { url, size: { width: upstream.naturalWidth, height: upstream.naturalHeight } }
+  const run = outputsOf(node).finesse_box?.[0]
+  if (!run) return { url: null, size: null }
+  const own = run.picture && viewUrl(run.picture)
+  const isThere = own && (await loadImage(own).catch(() => null))
+  return { url: isThere ? own : null, size: { width: run.width, height: run.height } }
+}
+
+/** Open workflows that were saved while the page's own box widget was in the picker's place. */
+function acceptOldForm(/** @type {any} */ node, /** @type {any} */ widget) {
+  const { configure } = node
+  node.configure = function (/** @type {any} */ info) {
+    const saved = this.widgets.filter((/** @type {any} */ each) => each.serialize !== false)
+    const values = info.widgets_values && withoutCompanions(info.widgets_values, saved.indexOf(widget))
+    return configure.call(this, { ...info, widgets_values: values })
+  }
+}

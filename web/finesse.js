@@ -1,0 +1,10 @@
+// @ts-check
+// What the pack adds to ComfyUI's page. Each part is an extension of its own:
+// https://docs.comfy.org/custom-nodes/js/javascript_overview
+
+import { boxPicker } from "./box_picker/widget.js"
+import { app } from "./lib/comfy.js"
+
+const PARTS = [boxPicker]
+
+for (const part of PARTS) app.registerExtension(part)

@@ -1,0 +1,98 @@
+// @ts-check
+// The picture that arrives at an input, as far as the page knows it.
+
+import { app, outputsOf, viewUrl } from "./comfy.js"
+
+const SUBGRAPH_INPUT = -10 // the id that links from a subgraph's own inputs have as their origin
+const NEVER = 2
+const BYPASS = 4
+const POLL = 400 // ms
+
+/**
+ * The address of the first picture that the node linked to an input shows: Load Image's, or one of its last
+ * run. Reroutes, bypassed nodes and subgraphs are passed through.
+ * @param {any} node
+ * @param {string} input its name
+ * @returns {string | null} null where nothing is linked, or nothing shown yet
+ */
+export function upstreamPicture(node, input) {
+  const source = sourceOf(node, slotOf(node, input))
+  if (!source) return null
+  const image = outputsOf(source.node).images?.[0]
+  if (image?.filename) return viewUrl(image)
+  return source.node.imgs?.[0]?.src ?? null
+}
+
+/**
+ * The node and output slot that a link comes from.
+ * @param {any} node
+ * @param {number} slot
+ * @returns {{node: any, slot: number} | null}
+ */
+export function sourceOf(node, slot) {
+  const id = node.inputs?.[slot]?.link
+  const link = id == null ? null : node.graph?.getLink(id)
+  if (!link) return null
+  if (link.origin_id == SUBGRAPH_INPUT) {
+    const outer = subgraphNodeOf(node.graph)
+    return outer && sourceOf(outer, link.origin_slot)
+  }
+  const origin = node.graph.getNodeById(link.origin_id)
+  return origin && throughPassers(origin, link.origin_slot)
+}
+
+/**
+ * Whether an input has a link, itself or as a widget.
+ * @param {any} node
+ * @param {string} input its name
+ */
+export function isLinked(node, input) {
+  return node.inputs?.[slotOf(node, input)]?.link != null
+}
+
+/**
+ * Call `onChange` when what `read` gives is another than before, until the returned function is called. The
+ * page has no event for all that changes a picture upstream: links, widgets, runs, undo.
+ * @param {() => string} read
+ * @param {() => void} onChange
+ * @returns {() => void}
+ */
+export function watch(read, onChange) {
+  let before = read()
+  const timer = setInterval(() => {
+    const now = read()
+    if (now === before) return
+    before = now
+    onChange()
+  }, POLL)
+  return () => clearInterval(timer)
+}
+
+/** @param {any} node @param {string} input */
+function slotOf(node, input) {
+  return node.inputs?.findIndex((/** @type {any} */ each) => each.name === input) ?? -1
+}
+
+/** @param {any} node @param {number} slot @returns {{node: any, slot: number} | null} */
+function throughPassers(node, slot) {
+  if (node.mode === NEVER) return null
+  if (node.mode === BYPASS) return sourceOf(node, bypassedInput(node, slot))
+  if (node.type === "Reroute") return sourceOf(node, 0)
+  if (!node.isSubgraphNode?.()) return { node, slot }
+  const link = node.subgraph.outputNode.slots[slot]?.getLinks()[0]
+  const inner = link && node.subgraph.getNodeById(link.origin_id)
+  return inner ? throughPassers(inner, link.origin_slot) : null
+}
+
+/** The input whose value a bypassed node hands on: of the same slot if its type fits, else the first of it. */
+function bypassedInput(/** @type {any} */ node, /** @type {number} */ slot) {
+  const fits = (/** @type {any} */ input) => input?.type === node.outputs[slot]?.type
+  return fits(node.inputs[slot]) ? slot : node.inputs.findIndex(fits)
+}
+
+/** The first node in the workflow that stands for a subgraph. */
+export function subgraphNodeOf(/** @type {any} */ subgraph) {
+  const graphs = [app.rootGraph, ...app.rootGraph.subgraphs.values()]
+  const nodes = graphs.flatMap((graph) => graph.nodes)
+  return nodes.find((node) => node.isSubgraphNode?.() && node.subgraph === subgraph) ?? null
+}
