@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -32,21 +32,23 @@ def contact_sheet(
     maps: np.ndarray,
     candidates: Sequence[Candidate],
     legend: dict[str, Colour],
-    chosen: int = 1,
+    chosen: Collection[int],
     seeded: bool = True,
+    pinned: int | None = None,
 ) -> np.ndarray:
     """One picture uint8 RGB (height, width, 3) of the maps (N, H, W, 3), in the candidates' order.
 
-    legend: the wanted objects and the colours they are painted in. chosen: how many are framed. seeded:
-    whether a map goes by its seed; otherwise by its index. Maps are enlarged by whole factors, and large ones
-    thinned out, so that each keeps its own colours.
+    legend: the wanted objects and the colours they are painted in. chosen: the indices of the maps that are
+    framed. seeded: whether a map goes by its seed; otherwise by its index. pinned: the index of the map that
+    the user pinned. Maps are enlarged by whole factors, and large ones thinned out, so that each keeps its
+    own colours.
     """
-    tiles = [_scaled(maps[candidate.index]) for candidate in candidates]
+    tiles = [scaled(maps[candidate.index], SMALLEST, LARGEST) for candidate in candidates]
     height, width = tiles[0].shape[:2]
     cell = max(width, SMALLEST)
     columns = _columns(len(tiles), height / cell)
     sheet_width = GAP + columns * (cell + GAP)
-    captions = [_caption(rank, c, seeded, cell) for rank, c in enumerate(candidates, 1)]
+    captions = [_caption(rank, c, seeded, c.index == pinned, cell) for rank, c in enumerate(candidates, 1)]
     legend_lines = _legend_lines(legend, sheet_width - 2 * GAP)
     tops = [GAP + len(legend_lines) * LINE + PAD]
     for row in range(0, len(tiles), columns):
@@ -56,10 +58,10 @@ def contact_sheet(
     draw = ImageDraw.Draw(sheet)
     for number, line in enumerate(legend_lines):
         _draw_legend(draw, GAP, GAP + number * LINE, line)
-    for number, (tile, caption) in enumerate(zip(tiles, captions, strict=True)):
+    for number, (candidate, tile, caption) in enumerate(zip(candidates, tiles, captions, strict=True)):
         left, top = GAP + number % columns * (cell + GAP), tops[number // columns] + PAD
         x = left + (cell - width) // 2
-        if number < chosen:
+        if candidate.index in chosen:
             frame = (x - FRAME, top - FRAME, x + width + FRAME - 1, top + height + FRAME - 1)
             draw.rectangle(frame, outline=CHOSEN, width=FRAME)
         sheet.paste(Image.fromarray(tile), (x, top))
@@ -68,9 +70,13 @@ def contact_sheet(
     return np.array(sheet)
 
 
-def _scaled(image: np.ndarray) -> np.ndarray:
+def scaled(image: np.ndarray, smallest: int, largest: int) -> np.ndarray:
+    """A map (H, W, 3) enlarged or thinned out until its longer side is about `smallest` to `largest` pixels.
+
+    Every pixel is one of the map's own.
+    """
     side = max(image.shape[:2])
-    factor, step = -(-SMALLEST // side), -(-side // LARGEST)
+    factor, step = -(-smallest // side), -(-side // largest)
     return np.ascontiguousarray(image.repeat(factor, 0).repeat(factor, 1)[::step, ::step])
 
 
@@ -80,11 +86,13 @@ def _columns(count: int, shape: float) -> int:
     return math.ceil(count / math.ceil(count / widest))
 
 
-def _caption(rank: int, candidate: Candidate, seeded: bool, width: int) -> list[Line]:
+def _caption(rank: int, candidate: Candidate, seeded: bool, pinned: bool, width: int) -> list[Line]:
     wanted = len(candidate.found) + len(candidate.missing)
     name = f"seed {candidate.seed}" if seeded else f"index {candidate.index}"
     score = f"{rank}.  recall {candidate.recall:.0%}  ({len(candidate.found)} of {wanted})"
     lines: list[Line] = [(score, TEXT), (name, FAINT)]
+    if pinned:
+        lines.append(("pinned", CHOSEN))
     if not candidate.missing:
         return [*lines, ("all found", COMPLETE)]
     words = [f"{label}," for label in candidate.missing[:-1]] + [candidate.missing[-1]]

@@ -1,4 +1,4 @@
-"""*Select Seed by Recall*: of many maps the one that shows most of what the prompt asks for."""
+"""*Select Seed by Recall*: of many maps the one that shows most of the prompt's objects, or a pinned one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from ..core.recall import Candidate, ranked
+from .candidate_grid import candidate_grid
 from .contact_sheet import contact_sheet
 from .palette_input import (
     CATEGORY,
@@ -23,9 +24,11 @@ from .palette_input import (
     pixels_of,
     wanted_objects,
 )
-from .progress_text import show_text
 
 MOST = 4096
+AUTO = "auto"
+PICKER = "FINESSE_SEED_PICKER"  # the widget in web/seed_picker
+NAMED = 10  # seeds that an error lists
 
 
 class SelectSeedByRecall(io.ComfyNode):
@@ -40,22 +43,24 @@ class SelectSeedByRecall(io.ComfyNode):
             category=CATEGORY,
             description=(
                 "Ranks segmentation maps by how many of the wanted objects each shows, and gives the best "
-                "maps and their seeds, with a table and a contact sheet. The maps may come from anywhere, as "
-                "long as they are painted in the palette."
+                "maps and their seeds, with a table and a contact sheet. A click on a map in the node pins "
+                "it instead. The maps may come from anywhere, as long as they are painted in the palette."
             ),
             search_aliases=["best seed", "rank", "pick", "score", "recall", "contact sheet", "FG-DM"],
             inputs=_inputs(),
             outputs=[
-                io.Image.Output("best", tooltip="The best maps, the best first; top_k says how many."),
-                io.Int.Output("seed", tooltip="The best map's seed; without seeds, its index."),
-                io.Int.Output("index", tooltip="The best map's place among the maps, from 0."),
-                io.Float.Output("recall", tooltip="The fraction of the objects that the best map shows."),
-                io.Array.Output("seeds", tooltip="The seeds of the best maps, the best first."),
-                io.Array.Output("indices", tooltip="The places of the best maps, the best first."),
+                io.Image.Output(
+                    "best",
+                    tooltip="The best maps, the pinned one or else the best first; top_k says how many.",
+                ),
+                io.Int.Output("seed", tooltip="The first map's seed; without seeds, its index."),
+                io.Int.Output("index", tooltip="The first map's place among the maps, from 0."),
+                io.Float.Output("recall", tooltip="The fraction of the objects that the first map shows."),
+                io.Array.Output("seeds", tooltip="The seeds of the maps in best, in their order."),
+                io.Array.Output("indices", tooltip="The places of the maps in best, in their order."),
                 io.String.Output("table", tooltip="All maps, with what each shows and lacks."),
-                io.Image.Output("contact_sheet", tooltip="All maps in one picture, the best framed."),
+                io.Image.Output("contact_sheet", tooltip="All maps in one picture, those in best framed."),
             ],
-            hidden=[io.Hidden.unique_id],
             is_output_node=True,
         )
 
@@ -70,6 +75,7 @@ class SelectSeedByRecall(io.ComfyNode):
         top_k: int,
         seeds: Any = None,
         custom_palette: str = "",
+        pinned_seed: str = AUTO,
     ) -> io.NodeOutput:
         chosen = chosen_palette(palette, custom_palette)
         wanted = wanted_objects(objects, chosen)
@@ -78,13 +84,15 @@ class SelectSeedByRecall(io.ComfyNode):
         pixels = pixels_of(maps, "maps")
         own = None if seeds is None else _read_seeds(seeds)
         candidates = ranked(labels_of(pixels, chosen), wanted, minimal_area, own)
-        best = candidates[:top_k]
-        table = table_of(candidates, seeded=own is not None)
-        legend = {name: chosen.colours[chosen.index(name)] for name in wanted}
-        drawn = contact_sheet(pixels, candidates, legend, len(best), own is not None)
-        sheet = torch.from_numpy(drawn).unsqueeze(0) / 255  # HWC -> 1HWC
-        show_text(cls, table)
+        pinned = _pinned(candidates, pinned_seed, seeded=own is not None)
+        first = candidates[:1] if pinned is None else [pinned]
+        best = [*first, *(candidate for candidate in candidates if candidate not in first)][:top_k]
         indices = [candidate.index for candidate in best]
+        table = table_of(candidates, seeded=own is not None, pinned=pinned)
+        legend = {name: chosen.colours[chosen.index(name)] for name in wanted}
+        drawn = contact_sheet(
+            pixels, candidates, legend, indices, own is not None, None if pinned is None else pinned.index
+        )
         return io.NodeOutput(
             maps[indices],
             best[0].seed,
@@ -93,8 +101,11 @@ class SelectSeedByRecall(io.ComfyNode):
             [candidate.seed for candidate in best],
             indices,
             table,
-            sheet,
-            ui={**ui.PreviewImage(sheet, cls=cls).as_dict(), **ui.PreviewText(table).as_dict()},
+            torch.from_numpy(drawn).unsqueeze(0) / 255,  # HWC -> 1HWC
+            ui={
+                **candidate_grid(pixels, candidates, own is not None, pinned),
+                **ui.PreviewText(table).as_dict(),
+            },
         )
 
 
@@ -119,18 +130,48 @@ def _inputs() -> list[io.Input]:
             tooltip="The seed of each map, in the maps' order. Without, the maps go by their index.",
         ),
         custom_palette_input(),
+        io.String.Input(
+            "pinned_seed",
+            optional=True,
+            default=AUTO,
+            extra_dict={"widgetType": PICKER},
+            tooltip=(
+                "auto takes the best map. A seed of these maps (without seeds, an index) puts its map first, "
+                "whatever its recall. After a run, click a map to pin it, and queue again."
+            ),
+        ),
     ]
 
 
-def table_of(candidates: Sequence[Candidate], seeded: bool = True) -> str:
-    """A line for each candidate below a heading, in their order; without seeds there is no such column."""
-    rows = [("rank", "seed", "index", "recall", "found", "missing")]
+def _pinned(candidates: Sequence[Candidate], pinned_seed: str, seeded: bool) -> Candidate | None:
+    """The best candidate of the seed that the user pinned; None for auto."""
+    text = str(pinned_seed).strip()
+    if text.lower() in ("", AUTO):
+        return None
+    found = next((candidate for candidate in candidates if str(candidate.seed) == text), None)
+    if found is None:
+        seeds = [str(seed) for seed in sorted({candidate.seed for candidate in candidates})]
+        more = f" and {len(seeds) - NAMED} more" if len(seeds) > NAMED else ""
+        raise ValueError(
+            f"pinned_seed is {text!r}, which is no {'seed' if seeded else 'index'} of these maps "
+            f"({', '.join(seeds[:NAMED])}{more}); set it to auto, or pin one of them."
+        )
+    return found
+
+
+def table_of(candidates: Sequence[Candidate], seeded: bool = True, pinned: Candidate | None = None) -> str:
+    """A line for each candidate below a heading, in their order.
+
+    Without seeds there is no such column, and one that tells which is pinned only where one is.
+    """
+    rows = [("rank", "seed", "index", "recall", "found", "missing", "pinned")]
     for rank, candidate in enumerate(candidates, 1):
         found, missing = ", ".join(candidate.found) or "-", ", ".join(candidate.missing) or "-"
         numbers = (str(rank), str(candidate.seed), str(candidate.index), f"{candidate.recall:.0%}")
-        rows.append((*numbers, found, missing))
-    columns = [column for column in zip(*rows, strict=True) if seeded or column[0] != "seed"]
-    padded = [_padded(column, right=column[0] not in ("found", "missing")) for column in columns]
+        rows.append((*numbers, found, missing, "yes" if candidate is pinned else "-"))
+    left_out = {"seed": not seeded, "pinned": pinned is None}
+    columns = [column for column in zip(*rows, strict=True) if not left_out.get(column[0])]
+    padded = [_padded(column, right=column[0] in ("rank", "seed", "index", "recall")) for column in columns]
     return "\n".join(" | ".join(row).rstrip() for row in zip(*padded, strict=True))
 
 

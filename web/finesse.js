@@ -4,7 +4,8 @@
 
 import { boxPicker } from "./box_picker/widget.js"
 import { app } from "./lib/comfy.js"
+import { seedPicker } from "./seed_picker/widget.js"
 
-const PARTS = [boxPicker]
+const PARTS = [boxPicker, seedPicker]
 
 for (const part of PARTS) app.registerExtension(part)

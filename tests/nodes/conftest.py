@@ -10,7 +10,7 @@ from finesse.core import files
 from finesse.miniature import models
 from finesse.tests.miniature.test_nodes import UNET_SHAPES, unet
 from finesse.tests.nodes.factor_chains import DRAWN, texts, write_chain_factor
-from finesse.tests.nodes.maps import run
+from finesse.tests.nodes.maps import CUSTOM, run
 from finesse.tests.nodes.small_factors import write
 from finesse.tests.nodes.stand_ins import BOX, SETTINGS, PoolingVAE, cond
 
@@ -184,3 +184,17 @@ def trainable(trainable_model):
     from finesse.nodes.model_denoiser import TrainableModel
 
     return lambda model=trainable_model, *inputs, **settings: TrainableModel(model, *inputs, **settings)
+
+
+@pytest.fixture(scope="module")
+def select(small_object, tmp_path_factory):
+    """Select Seed by Recall on maps in the custom palette; its pictures go to a folder of its own."""
+    import folder_paths
+    from finesse.nodes.seed_selection import SelectSeedByRecall
+
+    before = folder_paths.get_temp_directory()
+    folder_paths.set_temp_directory(str(tmp_path_factory.mktemp("previews")))
+    yield lambda maps, objects="dog, cat", **inputs: run(
+        SelectSeedByRecall, maps=maps, objects=objects, **{**CUSTOM, **inputs}
+    )
+    folder_paths.set_temp_directory(before)

@@ -10,30 +10,8 @@ import torch
 from finesse.core.palettes import COCO_STUFF, PALETTES
 from finesse.core.prompt_objects import labels_from, shown_by
 from finesse.core.recall import ranked
-from finesse.tests.nodes.maps import CUSTOM, painted, run, solid
-
-# dog and cat: one of them (1 pixel of 10), both (2), none, both (4), one (3)
-FIVE = solid(painted("dgggg gggg.", "dcggg ggggg", "ggggg ggggg", "ddggg ccggg", "dddgg ggggg"))
-
-
-@pytest.fixture(scope="module")
-def select(small_object, tmp_path_factory):
-    import folder_paths
-    from finesse.nodes.seed_selection import SelectSeedByRecall
-
-    before = folder_paths.get_temp_directory()
-    folder_paths.set_temp_directory(str(tmp_path_factory.mktemp("previews")))
-    yield lambda maps, objects="dog, cat", **inputs: run(
-        SelectSeedByRecall, maps=maps, objects=objects, **{**CUSTOM, **inputs}
-    )
-    folder_paths.set_temp_directory(before)
-
-
-def rows(table):
-    """The table's rows as dicts."""
-    heading, *lines = ([cell.strip() for cell in line.split("|")] for line in table.splitlines())
-    return [dict(zip(heading, line, strict=True)) for line in lines]
-
+from finesse.tests.nodes.maps import painted, solid
+from finesse.tests.nodes.ranked_maps import FIVE, FRAME, coco_maps, pixels_of, place_of, rows
 
 # The ranking
 
@@ -86,18 +64,6 @@ def test_minimal_area_decides_what_is_shown(select):
     assert select(FIVE, minimal_area=0.9).recall == 0.0
 
 
-def coco_maps(count, noise=0.0, side=32, seed=0):
-    """Blocks of random labels, and the labels."""
-    generator = np.random.default_rng(seed)
-    names = ["dog", "cat", "person", "wall-brick", "dining table", "grass", "sky-other"]
-    labels = np.array([COCO_STUFF.index(name) for name in names])[
-        generator.integers(0, len(names), (count, 3, 3))
-    ]
-    labels = labels.repeat(side // 3 + 1, 1).repeat(side // 3 + 1, 2)[:, :side, :side]
-    pixels = COCO_STUFF.encode(labels) / 255 + generator.normal(0, noise, (*labels.shape, 3))
-    return torch.tensor(pixels).float(), labels
-
-
 @pytest.mark.parametrize("noise", [0.0, 0.02])
 def test_the_numbers_are_those_of_core_also_of_noisy_maps(select, noise):
     maps, labels = coco_maps(7, noise)
@@ -146,22 +112,6 @@ def test_values_past_the_range_are_clipped(select):
 # The contact sheet
 
 
-def pixels_of(image):
-    return (image.clamp(0, 1) * 255).round().byte().numpy()
-
-
-def place_of(tile, sheet):
-    """Row and column where the tile stands in the sheet, pixel by pixel."""
-    height, width = tile.shape[:2]
-    found = [
-        (y, x)
-        for y, x in np.argwhere((sheet == tile[0, 0]).all(-1)).tolist()
-        if np.array_equal(sheet[y : y + height, x : x + width], tile)
-    ]
-    assert len(found) == 1
-    return found[0]
-
-
 @pytest.mark.parametrize(
     ("size", "factor", "step"),
     [((64, 64), 4, 1), ((40, 100), 2, 1), ((256, 256), 1, 1), ((512, 300), 1, 2), ((9, 7), 23, 1)],
@@ -176,9 +126,6 @@ def test_each_map_stands_in_the_sheet_pixel_by_pixel_the_best_first(select, size
     assert places == sorted(places)
     assert len({y for y, _ in places}) == len({y for y, x in places if x == places[0][1]})
     assert max(tiles.shape[1:3]) >= 128
-
-
-FRAME = np.array([255, 205, 80], np.uint8)
 
 
 @pytest.mark.parametrize("top_k", [1, 2])
@@ -214,17 +161,6 @@ def test_a_single_map_and_many_make_a_sheet(select):
     assert many.shape[2] > one.shape[2]
     assert one.dtype == torch.float32
     assert 0 <= float(one.min()) < float(one.max()) <= 1
-
-
-def test_the_node_shows_sheet_and_table(select):
-    import folder_paths
-    from PIL import Image
-
-    found = select(FIVE)
-    assert found.ui["text"] == (found.table,)
-    (preview,) = found.ui["images"]
-    shown = np.asarray(Image.open(f"{folder_paths.get_temp_directory()}/{preview['filename']}"))
-    assert np.abs(shown.astype(int) - pixels_of(found.contact_sheet[0])).max() <= 1
 
 
 # Bad input
