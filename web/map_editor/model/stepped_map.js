@@ -1,0 +1,212 @@
+// @ts-check
+/** A map whose pixels and selection change in steps, which can be undone and redone without end. */
+
+import { applyDelta, deltaOf } from "./delta.js"
+import { Raster, copyRect, maskBox, union } from "./raster.js"
+
+/** @typedef {import("./raster.js").Mask} Mask */
+/** @typedef {import("./raster.js").Rect} Rect */
+/** @typedef {import("./delta.js").Delta} Delta */
+/** @typedef {{name: string, pixels: Delta|null, selected: Delta|null}} Step */
+
+export class SteppedMap {
+  /** @param {Raster} raster how it is at first; never changed here */
+  constructor(raster) {
+    this.width = raster.width
+    this.height = raster.height
+    /** The map as it is now; to be changed in `edit` and `preview` only. */
+    this.raster = raster.clone()
+    /** The map without what is under way. */
+    this.settled = raster.clone()
+    this.mask = new Uint8Array(raster.data.length)
+    this.settledMask = this.mask.slice()
+    /** The rectangle around the selection. @type {Rect|null} */
+    this.selectionBox = null
+    /** @type {Step[]} */
+    this.done = []
+    /** @type {Step[]} */
+    this.undone = []
+    /**
+     * What is under way, and where it changed pixels and selection.
+     * @type {{name: string, rect: Rect|null, selected: Rect|null}|null}
+     */
+    this.open = null
+    /** @type {Set<(rect: Rect|null) => void>} */
+    this.listeners = new Set()
+  }
+
+  /** The selected pixels, to be read only; null when there are none. @returns {Mask|null} */
+  get selection() {
+    return this.selectionBox && this.mask
+  }
+
+  /**
+   * Calls a listener after every change, with the rectangle whose pixels changed, or null when only the selection
+   * or the history did.
+   * @param {(rect: Rect|null) => void} listener @returns {() => void} ends this
+   */
+  onChange(listener) {
+    this.listeners.add(listener)
+    return () => void this.listeners.delete(listener)
+  }
+
+  get canUndo() {
+    return this.done.length > 0
+  }
+
+  get canRedo() {
+    return this.undone.length > 0
+  }
+
+  /** The name of the step that `undo` takes back, "" when there is none. */
+  get undoName() {
+    return this.done.at(-1)?.name ?? ""
+  }
+
+  /** The name of the step that `redo` repeats, "" when there is none. */
+  get redoName() {
+    return this.undone.at(-1)?.name ?? ""
+  }
+
+  /** Whether a step is under way. */
+  get busy() {
+    return this.open !== null
+  }
+
+  /** Takes the last step back, what is under way as the last. Tells whether there was one. */
+  undo() {
+    this.settle()
+    return this.replay(this.done, this.undone)
+  }
+
+  /** Repeats the step that was taken back last. Tells whether there was one. */
+  redo() {
+    this.settle()
+    return this.replay(this.undone, this.done)
+  }
+
+  /**
+   * Changes the map in one step.
+   * @param {string} name for undo and redo
+   * @param {(raster: Raster) => Rect|null|void} change works in place and gives the rectangle that it changed; without,
+   * the whole map is compared
+   */
+  edit(name, change) {
+    this.begin(name)
+    try {
+      this.preview(change)
+    } catch (error) {
+      this.open = { ...this.underWay(), rect: this.whole }
+      this.cancel()
+      throw error
+    }
+    this.commit()
+  }
+
+  /** Begins a step that is seen while it grows; what is under way is ended first. @param {string} name */
+  begin(name) {
+    this.settle()
+    this.open = { name, rect: null, selected: null }
+  }
+
+  /** Goes on with a step, from where the preview before ended. @param {(raster: Raster) => Rect|null|void} change */
+  preview(change) {
+    const open = this.underWay()
+    const changed = change(this.raster)
+    const rect = changed === undefined ? this.whole : changed
+    open.rect = union(open.rect, rect)
+    if (rect) this.notify(rect)
+  }
+
+  /** Takes back what the previews of a step did so far. */
+  restore() {
+    const open = this.underWay()
+    const { rect } = open
+    if (!rect) return
+    copyRect(rect, this.settled, this.raster)
+    open.rect = null
+    this.notify(rect)
+  }
+
+  /** Ends a step, which can then be undone. @returns {Step|null} null when it changed nothing and leaves no trace */
+  commit() {
+    const { name, rect, selected } = this.underWay()
+    const pixels = rect && deltaOf(this.settled.data, this.raster.data, this.width, rect)
+    const choice = selected && deltaOf(this.settledMask, this.mask, this.width, selected)
+    this.open = null
+    if (pixels) applyDelta(this.settled.data, this.width, pixels)
+    if (choice) applyDelta(this.settledMask, this.width, choice)
+    if (selected) this.selectionBox = maskBox(this.mask, this.width)
+    if (!pixels && !choice) return null
+    const step = { name, pixels, selected: choice }
+    this.done.push(step)
+    this.undone = []
+    this.notify(null)
+    return step
+  }
+
+  /** Ends a step as if it had never begun. */
+  cancel() {
+    this.restore()
+    const { selected } = this.underWay()
+    this.open = null
+    if (!selected) return
+    this.mask.set(this.settledMask)
+    this.selectionBox = maskBox(this.mask, this.width)
+    this.notify(null)
+  }
+
+  /**
+   * Selects other pixels, in a step of its own.
+   * @param {Mask|null} mask null for none @param {string} [name]
+   */
+  setSelection(mask, name = "Select") {
+    this.begin(name)
+    this.choose(mask)
+    this.commit()
+  }
+
+  /** Selects other pixels in the step that is under way. @param {Mask|null} mask @protected */
+  choose(mask) {
+    const open = this.underWay()
+    const box = mask && maskBox(mask, this.width)
+    open.selected = union(open.selected, union(this.selectionBox, box))
+    if (mask) this.mask.set(mask)
+    else this.mask.fill(0)
+    this.selectionBox = box
+  }
+
+  /** Ends what is under way. @protected */
+  settle() {
+    if (this.busy) this.commit()
+  }
+
+  /** @protected */
+  underWay() {
+    if (!this.open) throw new Error("no step is under way; begin one first")
+    return this.open
+  }
+
+  /** @protected */
+  get whole() {
+    return { x: 0, y: 0, width: this.width, height: this.height }
+  }
+
+  /** @param {Rect|null} rect @protected */
+  notify(rect) {
+    for (const listener of this.listeners) listener(rect)
+  }
+
+  /** @param {Step[]} from @param {Step[]} to @private */
+  replay(from, to) {
+    const step = from.pop()
+    if (!step) return false
+    to.push(step)
+    const { pixels, selected } = step
+    if (pixels) for (const { data } of [this.raster, this.settled]) applyDelta(data, this.width, pixels)
+    if (selected) for (const mask of [this.mask, this.settledMask]) applyDelta(mask, this.width, selected)
+    if (selected) this.selectionBox = maskBox(this.mask, this.width)
+    this.notify(pixels?.rect ?? null)
+    return true
+  }
+}
