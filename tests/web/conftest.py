@@ -8,6 +8,7 @@ from finesse.miniature.page_workflows import offer
 from finesse.miniature.prompts import png
 from finesse.miniature.scenes import scene
 from finesse.tests.web.browser import find_browser
+from finesse.tests.web.map_editor_desk import desk, editor_page, site  # noqa: F401
 from playwright.sync_api import sync_playwright
 
 MODEL_FILES = (

@@ -1,0 +1,213 @@
+// @ts-check
+// Dragging the selection: inside it moves, at its handles it is scaled or turned.
+
+import { PieceLayer } from "./layers.js"
+import {
+  HANDLES,
+  centreOf,
+  hit,
+  inWholePixels,
+  pointOf,
+  rotated,
+  scaled,
+  turnHandle,
+  unmoved,
+} from "./transform_box.js"
+
+/**
+ * @typedef {import("./editor.js").Editor} Editor
+ * @typedef {import("./viewport.js").Viewport} Viewport
+ * @typedef {import("./viewport.js").Pointer} Pointer
+ */
+
+const NEAR = 8 // CSS pixels around a handle
+const REACH = 26 // from the box to the handle that turns
+const SLACK = 3 // that a press may wander before it is a drag
+const AWAY = 1 << 20 // pixels, off any map
+const NAMES = { inside: "Move", scale: "Scale", turn: "Rotate" }
+
+export class Grab {
+  placement = unmoved()
+  /** @type {any} what is held: see `hit` */
+  held = null
+  dragging = false
+  /** Whether the browser shows the piece where it is dragged, which costs nothing however large it is. */
+  isCarried = false
+
+  /** @param {Editor} editor @param {Viewport} viewport */
+  constructor(editor, viewport) {
+    this.editor = editor
+    this.viewport = viewport
+    this.carrier = new PieceLayer()
+  }
+
+  /** @param {Pointer} at @returns {ReturnType<typeof hit>} what of the selection lies there */
+  under(at) {
+    const { selection, selectionBox, width } = this.editor.document
+    if (!selection || !selectionBox) return null
+    const px = 1 / this.viewport.camera.zoom
+    const found = hit(selectionBox, unmoved(), at, NEAR * px, REACH * px)
+    if (found?.kind === "inside" && !selection[Math.floor(at.y) * width + Math.floor(at.x)]) return null
+    return found
+  }
+
+  /** @param {Pointer} at @returns {boolean} whether the selection is held there */
+  start(at) {
+    this.held = this.under(at)
+    this.from = at
+    this.box = this.editor.document.selectionBox
+    return !!this.held
+  }
+
+  /** @param {Pointer} at */
+  move(at) {
+    const { from, box, held } = this
+    if (!from || !box || !held) return
+    if (!this.dragging) {
+      if (Math.hypot(at.x - from.x, at.y - from.y) * this.viewport.camera.zoom < SLACK) return
+      if (!this.#lift()) return
+    }
+    if (held.kind === "scale") this.placement = scaled(box, unmoved(), held, at, at.shift)
+    else if (held.kind === "turn") this.placement = rotated(box, unmoved(), from, at, at.shift)
+    else this.placement = { ...unmoved(), ...moved(from, at) }
+    if (this.isCarried) this.carrier.place(this.placement)
+    else this.editor.document.transform(inWholePixels(box, this.placement), this.editor.behind)
+    this.editor.emit("doing", this.#told())
+  }
+
+  /** @returns {boolean} whether it was a drag */
+  end() {
+    const { dragging, isCarried, placement } = this
+    const { document } = this.editor
+    this.#letGo()
+    if (!dragging) return false
+    if (isCarried && this.box) document.transform(inWholePixels(this.box, placement))
+    document.commit()
+    this.editor.emit("selection")
+    return true
+  }
+
+  cancel() {
+    const dragged = this.dragging
+    this.#letGo()
+    if (dragged) this.editor.document.cancel()
+  }
+
+  #lift() {
+    const { document } = this.editor
+    const piece = document.selection?.includes(0) ? document.float(NAMES[this.held.kind]) : null
+    this.dragging = !!piece
+    // what hides it in parts is only shown by the map itself
+    this.isCarried = !!piece && !this.editor.behind.size
+    if (piece && this.isCarried) {
+      document.transform({ dx: AWAY })
+      this.carrier.show(piece)
+    }
+    if (piece) return true
+    this.held = null
+    this.editor.emit("message", "That is the whole map, which leaves nothing to fill it from.")
+    return false
+  }
+
+  #letGo() {
+    this.dragging = this.isCarried = false
+    this.carrier.hide()
+    this.held = null
+    this.placement = unmoved()
+    this.editor.emit("doing", null)
+  }
+
+  /** @param {Pointer} at */
+  cursorAt(at) {
+    const found = this.under(at)
+    if (found?.kind === "turn") return "grab"
+    if (found?.kind === "inside") return "move"
+    if (found?.kind !== "scale") return ""
+    if (!found.u) return "ns-resize"
+    if (!found.v) return "ew-resize"
+    return found.u === found.v ? "nwse-resize" : "nesw-resize"
+  }
+
+  /** @param {{context: CanvasRenderingContext2D, px: number}} pen */
+  draw({ context, px }) {
+    const box = this.dragging ? this.box : this.editor.document.selectionBox
+    if (!box) return
+    const corner = (u, v) => pointOf(box, this.placement, u, v)
+    context.lineWidth = px
+    context.strokeStyle = "rgba(255, 255, 255, .75)"
+    context.beginPath()
+    for (const [u, v] of [
+      [-1, -1],
+      [1, -1],
+      [1, 1],
+      [-1, 1],
+    ])
+      context.lineTo(corner(u, v).x, corner(u, v).y)
+    context.closePath()
+    const top = corner(0, -1)
+    const turn = turnHandle(box, this.placement, REACH * px)
+    context.moveTo(top.x, top.y)
+    context.lineTo(turn.x, turn.y)
+    context.stroke()
+    for (const { u, v } of HANDLES) {
+      const narrow = u ? box.height * this.placement.scaleY : box.width * this.placement.scaleX
+      if ((u && v) || narrow > 4 * NEAR * px)
+        square(context, corner(u, v), this.placement.degrees, 4 * px, px)
+    }
+    dot(context, turn, 4.5 * px, px)
+  }
+
+  #told() {
+    const { dx, dy, scaleX, scaleY, degrees } = this.placement
+    if (this.held.kind === "turn") return `${degrees} °`
+    if (this.held.kind === "scale") return `${Math.round(scaleX * 100)} × ${Math.round(scaleY * 100)} %`
+    return `moved ${dx}, ${dy} px`
+  }
+
+  /**
+   * Makes a pen draw where the piece is dragged to what was drawn around the selection.
+   * @param {CanvasRenderingContext2D} context
+   */
+  carry(context) {
+    if (!this.dragging || !this.box) return
+    const { degrees, scaleX, scaleY } = this.placement
+    const now = centreOf(this.box, this.placement)
+    const was = centreOf(this.box, unmoved())
+    context.translate(now.x, now.y)
+    context.rotate((degrees * Math.PI) / 180)
+    context.scale(scaleX, scaleY)
+    context.translate(-was.x, -was.y)
+  }
+}
+
+/** @param {Pointer} from @param {Pointer} at whole pixels; with Shift only across or down */
+function moved(from, at) {
+  const [dx, dy] = [Math.round(at.x - from.x), Math.round(at.y - from.y)]
+  if (!at.shift) return { dx, dy }
+  return Math.abs(dx) > Math.abs(dy) ? { dx, dy: 0 } : { dx: 0, dy }
+}
+
+function square(context, { x, y }, degrees, half, px) {
+  context.save()
+  context.translate(x, y)
+  context.rotate((degrees * Math.PI) / 180)
+  context.beginPath()
+  context.rect(-half, -half, 2 * half, 2 * half)
+  context.restore()
+  ink(context, px)
+}
+
+/** A round handle. */
+export function dot(context, { x, y }, radius, px, colour = "#fff") {
+  context.beginPath()
+  context.arc(x, y, radius, 0, 2 * Math.PI)
+  ink(context, px, colour)
+}
+
+function ink(context, px, colour = "#fff") {
+  context.fillStyle = colour
+  context.strokeStyle = "#0b6fc2"
+  context.lineWidth = 1.5 * px
+  context.fill()
+  context.stroke()
+}

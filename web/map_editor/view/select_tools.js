@@ -1,0 +1,209 @@
+// @ts-check
+// The tools that select: an object by a click, a box, a lasso. All drag what is selected.
+
+import { box, lasso, regionAt } from "../model/select.js"
+import { Grab } from "./grab.js"
+
+/**
+ * @typedef {import("./editor.js").Editor} Editor
+ * @typedef {import("./viewport.js").Viewport} Viewport
+ * @typedef {import("./viewport.js").Pointer} Pointer
+ * @typedef {{context: CanvasRenderingContext2D, px: number}} Pen
+ */
+
+/** @param {Pointer} at @returns {"replace" | "add" | "subtract"} what the held keys ask for */
+const manner = (at) => (at.shift ? "add" : at.alt || at.ctrl ? "subtract" : "replace")
+
+/** What the selecting tools share: a press on the selection or its handles drags it. */
+class SelectingTool {
+  /** @param {Editor} editor @param {Viewport} viewport @param {Grab} grab */
+  constructor(editor, viewport, grab) {
+    this.editor = editor
+    this.viewport = viewport
+    this.grab = grab
+  }
+
+  /** @param {Pointer} at */
+  down(at) {
+    const found = this.grab.under(at)
+    const holds = found && (found.kind !== "inside" || manner(at) === "replace")
+    if (holds && this.grab.start(at)) return
+    this.press(at)
+  }
+
+  /** @param {Pointer[]} path */
+  move(path) {
+    if (this.grab.held) this.grab.move(path[path.length - 1])
+    else this.drag(path)
+  }
+
+  /** @param {Pointer} at */
+  up(at) {
+    if (!this.grab.held) this.release(at)
+    else if (!this.grab.end()) this.click(at)
+  }
+
+  cancel() {
+    this.grab.cancel()
+    this.drop()
+  }
+
+  /** @param {Pointer | null} at */
+  hover(at) {
+    this.viewport.element.style.cursor = (at && this.grab.cursorAt(at)) || this.cursor
+  }
+
+  /** @param {Pointer} at */
+  twice(at) {
+    if (inside(this.editor, at))
+      this.editor.selectAllOf(this.editor.raster.at(Math.floor(at.x), Math.floor(at.y)))
+  }
+
+  /** @param {Pen} pen */
+  draw(pen) {
+    this.grab.draw(pen)
+    this.sketch(pen)
+  }
+
+  cursor = "crosshair"
+  /** @param {Pointer} _at pressed beside the selection */
+  press(_at) {}
+  /** @param {Pointer[]} _path */
+  drag(_path) {}
+  /** @param {Pointer} _at */
+  release(_at) {}
+  /** @param {Pointer} _at pressed and released on the selection */
+  click(_at) {}
+  drop() {}
+  /** @param {Pen} _pen */
+  sketch(_pen) {}
+}
+
+/** Selects the object that is clicked; a drag moves it at once. */
+export class ObjectTool extends SelectingTool {
+  cursor = "default"
+
+  press(at) {
+    if (!inside(this.editor, at)) return manner(at) === "replace" && this.editor.document.setSelection(null)
+    if (at.alt && !this.editor.document.selection) return pick(this.editor, at) // nothing to take away from
+    this.editor.select(objectAt(this.editor, at), manner(at))
+    this.fresh = manner(at) === "replace" && this.grab.start(at)
+  }
+
+  click(at) {
+    if (!this.fresh && inside(this.editor, at)) this.editor.select(objectAt(this.editor, at), manner(at))
+    this.fresh = false
+  }
+}
+
+/** Selects all pixels of a rectangle. */
+export class BoxTool extends SelectingTool {
+  press(at) {
+    this.from = this.to = at
+  }
+
+  drag(path) {
+    this.to = path[path.length - 1]
+    const { width, height } = this.#rect()
+    this.editor.emit("doing", `${width} × ${height} px`)
+  }
+
+  release(at) {
+    if (!this.from) return
+    const rect = this.#rect()
+    this.drop()
+    const { document, raster } = this.editor
+    if (rect.width > 1 && rect.height > 1)
+      this.editor.select(box(raster.width, raster.height, rect), manner(at))
+    else if (manner(at) === "replace") document.setSelection(null)
+  }
+
+  drop() {
+    this.from = this.to = undefined
+    this.editor.emit("doing", null)
+  }
+
+  sketch({ context, px }) {
+    if (!this.from) return
+    const { x, y, width, height } = this.#rect()
+    dashed(context, px, () => context.rect(x, y, width, height))
+  }
+
+  #rect() {
+    const { from, to } = /** @type {{from: Pointer, to: Pointer}} */ (/** @type {any} */ (this))
+    const clamp = (value, most) => Math.max(0, Math.min(most, Math.round(value)))
+    const { width, height } = this.editor.raster
+    const [left, right] = [clamp(Math.min(from.x, to.x), width), clamp(Math.max(from.x, to.x), width)]
+    const [top, bottom] = [clamp(Math.min(from.y, to.y), height), clamp(Math.max(from.y, to.y), height)]
+    return { x: left, y: top, width: right - left, height: bottom - top }
+  }
+}
+
+/** Selects all pixels within a line drawn around them. */
+export class LassoTool extends SelectingTool {
+  /** @type {[number, number][]} */
+  points = []
+
+  press(at) {
+    this.points = [[at.x, at.y]]
+  }
+
+  drag(path) {
+    this.points.push(...path.map(({ x, y }) => /** @type {[number, number]} */ ([x, y])))
+    this.editor.emit("doing", "")
+  }
+
+  release(at) {
+    const points = this.points
+    this.drop()
+    const { document, raster } = this.editor
+    if (points.length > 2) this.editor.select(lasso(raster.width, raster.height, points), manner(at))
+    else if (manner(at) === "replace") document.setSelection(null)
+  }
+
+  drop() {
+    this.points = []
+    this.editor.emit("doing", null)
+  }
+
+  sketch({ context, px }) {
+    if (this.points.length < 2) return
+    dashed(context, px, () => this.points.forEach(([x, y]) => context.lineTo(x, y)))
+  }
+}
+
+/** Takes the paint from the map. @param {Editor} editor @param {Pointer} at */
+export function pick(editor, at) {
+  if (inside(editor, at)) editor.setPaint(editor.raster.at(Math.floor(at.x), Math.floor(at.y)))
+}
+
+/** @param {Editor} editor @param {Pointer} at */
+export function inside({ raster }, at) {
+  return at.x >= 0 && at.y >= 0 && at.x < raster.width && at.y < raster.height
+}
+
+/** The object at a place: of the map, or of the map that is selected by. @returns {Uint8Array} */
+function objectAt({ raster, guide, tolerance }, at) {
+  if (!guide) return regionAt(raster, Math.floor(at.x), Math.floor(at.y), tolerance)
+  const [across, down] = [guide.raster.width / raster.width, guide.raster.height / raster.height]
+  const found = regionAt(guide.raster, Math.floor(at.x * across), Math.floor(at.y * down))
+  const mask = new Uint8Array(raster.width * raster.height)
+  for (let y = 0, i = 0; y < raster.height; y++) {
+    const row = Math.floor((y + 0.5) * down) * guide.raster.width
+    for (let x = 0; x < raster.width; x++, i++) mask[i] = found[row + Math.floor((x + 0.5) * across)]
+  }
+  return mask
+}
+
+function dashed(context, px, trace) {
+  context.lineWidth = px
+  context.setLineDash([4 * px, 4 * px])
+  for (const [turn, colour] of ["#000", "#fff"].entries()) {
+    context.strokeStyle = colour
+    context.lineDashOffset = 4 * turn * px
+    context.beginPath()
+    trace()
+    context.stroke()
+  }
+  context.setLineDash([])
+}
