@@ -4,8 +4,9 @@
 
 import { boxPicker } from "./box_picker/widget.js"
 import { app } from "./lib/comfy.js"
+import { mapEditor } from "./map_editor/host.js"
 import { seedPicker } from "./seed_picker/widget.js"
 
-const PARTS = [boxPicker, seedPicker]
+const PARTS = [boxPicker, mapEditor, seedPicker]
 
 for (const part of PARTS) app.registerExtension(part)

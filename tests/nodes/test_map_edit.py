@@ -19,13 +19,17 @@ TOY = '{"grass": "#008000", "dog": "#ff0000", "cat": [0, 0, 255]}'
 
 
 @pytest.fixture(scope="module")
-def edit(small_object):
+def edit(small_object, tmp_path_factory):
+    import folder_paths
     from finesse.nodes.map_edit import EditMap
 
     def run(map_, edits, palette="coco-stuff", **inputs):
         return EditMap.execute(map_, edits, palette, **inputs).args
 
-    return run
+    before = folder_paths.get_temp_directory()
+    folder_paths.set_temp_directory(str(tmp_path_factory.mktemp("temp")))
+    yield run
+    folder_paths.set_temp_directory(before)
 
 
 def scene(dog=(30, 40), label="dog", side=96):
