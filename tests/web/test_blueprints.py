@@ -1,0 +1,53 @@
+"""The subgraph blueprints: offered by ComfyUI, and run on the miniature with what a user links to them."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from finesse.core.files import read_json
+from finesse.miniature.prompts import for_miniature
+from finesse.tests.web.make_blueprints import BLUEPRINTS, FOLDER
+
+LINK_UP = """async workflow => {
+    const sources = {
+        MODEL: ['CheckpointLoaderSimple', 0],
+        CLIP: ['CheckpointLoaderSimple', 1],
+        VAE: ['CheckpointLoaderSimple', 2],
+        IMAGE: ['LoadImage', 0],
+        CONTROL_NET: ['ControlNetLoader', 0],
+        FINESSE_FACTOR: ['FinesseLoadFactor', 0],
+    }
+    await app.loadGraphData(workflow)
+    const [host] = app.graph.nodes, made = {}
+    const add = type => { const node = LiteGraph.createNode(type); app.graph.add(node); return node }
+    for (const [index, input] of host.inputs.entries()) {
+        if (input.widget) continue
+        const [type, slot] = sources[String(input.type).split(',').pop()]
+        made[type] ??= add(type)
+        made[type].connect(slot, host, index)
+    }
+    for (const index of host.outputs.keys()) host.connect(index, add('SaveImage'), 0)
+    return (await app.graphToPrompt()).output
+}"""
+
+
+def test_comfyui_offers_them(client):
+    offered = client.get_json("/global_subgraphs").values()
+
+    ours = {entry["name"] for entry in offered if "Finesse" in entry["info"]["node_pack"]}
+    assert ours == {blueprint.name for blueprint in BLUEPRINTS}
+
+
+@pytest.mark.parametrize("blueprint", BLUEPRINTS, ids=lambda blueprint: blueprint.example)
+def test_a_blueprint_runs(blueprint, page, client):
+    prompt = page.evaluate(LINK_UP, read_json(FOLDER / f"{blueprint.name}.json"))
+
+    prompt, pictures = for_miniature(prompt)
+    for name, picture in pictures.items():
+        client.upload(picture, name)
+    for node in prompt.values():
+        with contextlib.suppress(KeyError):
+            node["inputs"]["steps"] = min(node["inputs"]["steps"], 2)
+    saved = client.images(client.run(prompt))
+    assert len(saved) >= len(blueprint.outputs)
