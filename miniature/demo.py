@@ -237,8 +237,8 @@ def texts_of_boxes(prompt: Prompt) -> list[str]:
     """What each box is to show: its own text, or else the positive prompt."""
     (inpaint,) = of_type(prompt, "FinesseInpaintSmallBox")
     positive = prompt[inpaint["inputs"]["positive"][0]]["inputs"]["text"]
-    own = [box["metadata"]["desc"] for box in boxes_of(prompt) if "metadata" in box]
-    return own or [positive]
+    own = [box["metadata"]["desc"] if "metadata" in box else box.get("text") for box in boxes_of(prompt)]
+    return [text for text in own if text] or [positive]
 
 
 def main() -> int:

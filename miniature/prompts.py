@@ -136,10 +136,11 @@ def shrink(value: Any, size: int) -> Any:
 
 
 def boxes_of(prompt: Prompt) -> list[dict[str, int]]:
-    """The boxes that a prompt edits: those drawn in *Create Bounding Boxes*, or the one of the edit node."""
-    drawn = [node["inputs"]["editor_state"]["__value__"] for node in of_type(prompt, "CreateBoundingBoxes")]
-    single = [node["inputs"]["box"] for node in of_type(prompt, "FinesseInpaintSmallBox")]
-    return [box for boxes in drawn for box in boxes] or [box for box in single if isinstance(box, dict)]
+    """The boxes that a prompt edits: those drawn in *Create Bounding Boxes*, or those of the edit nodes."""
+    drawn = [node["inputs"]["editor_state"] for node in of_type(prompt, "CreateBoundingBoxes")]
+    own = [node["inputs"]["box"] for node in of_type(prompt, "FinesseInpaintSmallBox")]
+    values = drawn or [value for value in own if isinstance(value, dict)]  # no links
+    return [box for value in values for box in value.get("__value__", [value])]
 
 
 def texts_of(prompt: Prompt) -> list[str]:
