@@ -170,3 +170,13 @@ def test_an_examples_note_names_the_folders_of_its_files(name):
     for node in nodes:
         for folder, _ in LOADERS.get(node["type"], {}).values():
             assert f"`ComfyUI/models/{folder}" in notes
+
+
+@pytest.mark.parametrize("name", examples())
+def test_the_page_is_told_the_folders_of_an_examples_files(name):
+    for node in examples()[name]["nodes"]:
+        folders = [folder for folder, _ in LOADERS.get(node["type"], {}).values()]
+        told = {model["name"]: model["directory"] for model in node["properties"].get("models", [])}
+        assert set(told) <= set(node["widgets_values"])
+        if folders and node["type"] != "FinesseSegmentImage":  # which takes a folder, not a file
+            assert set(told.values()) == set(folders)
