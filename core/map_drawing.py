@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from .map_objects import Piece, box_of, connected_to, fill_holes_by_nearest, objects_of
+from .map_objects import Piece, box_of, connected_to, crumbs_around, fill_holes_by_nearest, objects_of
 from .palettes import Palette
 
 
@@ -126,14 +126,14 @@ class Canvas:
     ) -> None:
         """Clear the pixels of a mask, then lay pieces over the map.
 
-        What is cleared takes the value `fill`, or the nearest outside the mask where that is None; ValueError
-        if there is none.
+        What is cleared takes the value `fill`, or where that is None the nearest outside the mask, with a
+        palette passing over crumbs unless nothing else is there; ValueError if nothing is outside.
         """
         self._forget(mask)
         if fill is not None:
             self.values[mask] = fill
         elif not mask.all():
-            self.values = fill_holes_by_nearest(self.values, mask)
+            self.values = self._filled(mask)
         elif not self._covers(pieces):
             raise ValueError("select is the whole map, which leaves nothing to fill it from; give fill")
         for piece in pieces:
@@ -156,6 +156,11 @@ class Canvas:
         """Bring the covered pixels of the objects in the mask `top` back where the mask `over` shows."""
         for label in np.unique(self.values[top]):
             self.paint(self._hidden(top, label) & over & (self.values != label), label)
+
+    def _filled(self, hole: np.ndarray) -> np.ndarray:
+        """The values with those of a hole taken from what lies nearest outside it."""
+        skipped = hole if self.palette is None else hole | crumbs_around(self.values, hole)
+        return fill_holes_by_nearest(self.values, hole, hole if skipped.all() else skipped)
 
     def _covers(self, pieces: Sequence[Piece]) -> bool:
         hidden = np.zeros((self.height, self.width), bool)

@@ -148,12 +148,14 @@ def connected_to(mask: np.ndarray, seeds: np.ndarray) -> np.ndarray:
     return reached[numbers]
 
 
-def fill_holes_by_nearest(labels: np.ndarray, hole_mask: np.ndarray) -> np.ndarray:
+def fill_holes_by_nearest(
+    labels: np.ndarray, hole_mask: np.ndarray, skipped: np.ndarray | None = None
+) -> np.ndarray:
     """A copy in which every pixel of the holes has the value of the nearest pixel outside them.
 
     labels: (H, W) or (H, W, channels). hole_mask: bool (H, W). Distances are Euclidean between pixels'
-    centres; of equally near pixels the first in scan order counts. Raises ValueError when the shapes
-    differ or when nothing is outside.
+    centres; of equally near pixels the first in scan order counts. skipped: bool (H, W), more pixels whose
+    values are not taken. Raises ValueError when the shapes differ or when nothing is outside.
     """
     labels, hole = np.asarray(labels), np.asarray(hole_mask, bool)
     if hole.shape != labels.shape[:2]:
@@ -163,13 +165,25 @@ def fill_holes_by_nearest(labels: np.ndarray, hole_mask: np.ndarray) -> np.ndarr
     filled = labels.copy()
     if not hole.any():
         return filled
-    if hole.all():
+    closed = hole if skipped is None else hole | skipped
+    if closed.all():
         raise ValueError(f"hole_mask covers the whole map {hole.shape}; leave pixels to fill it from")
     # the nearest pixel outside is never further than the first row or column around the holes
-    window = box_of(hole).grow(1).clip(hole.shape[1], hole.shape[0]).index[1:]
+    window = box_of(closed).grow(1).clip(hole.shape[1], hole.shape[0]).index[1:]
     inner = hole[window]
-    filled[window][inner] = labels[window][_nearest_outside(inner)]
+    filled[window][inner] = labels[window][_nearest_outside(closed[window], inner)]
     return filled
+
+
+def crumbs_around(labels: np.ndarray, hole_mask: np.ndarray) -> np.ndarray:
+    """The objects of fewer pixels than a tenth of a hole that touch it or another crumb, bool (H, W).
+
+    Sampled maps have such crumbs around their objects; spread over the hole they would be large patches.
+    labels: integers, none negative (H, W). hole_mask: bool (H, W).
+    """
+    numbers, _, areas, _ = _components(np.where(hole_mask, np.int16(-1), labels))
+    small = (10 * areas < np.count_nonzero(hole_mask))[numbers]
+    return connected_to(small | hole_mask, hole_mask) & ~hole_mask
 
 
 def box_of(mask: np.ndarray) -> Box:
@@ -251,8 +265,8 @@ def _roots(count: int, a: np.ndarray, b: np.ndarray) -> np.ndarray:
             parent = grandparent
 
 
-def _nearest_outside(hole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Row and column of the nearest pixel outside for each hole pixel in scan order.
+def _nearest_outside(hole: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Row and column of the nearest pixel outside for each wanted pixel of a hole in scan order.
 
     Separable: the nearest row in every column first, then the best column. A candidate is the number
     distance² * pixels + position, so that its minimum also settles which of equally near pixels counts.
@@ -267,7 +281,7 @@ def _nearest_outside(hole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     candidates[:, width : 2 * width] = np.where(
         hole.all(0), FAR, (row - rows) ** 2 * hole.size + row * width + np.arange(width)
     )
-    y, x = np.nonzero(hole)
+    y, x = np.nonzero(wanted)
     flat, position = candidates.ravel(), y * 3 * width + width + x
     best = flat[position]
     unsettled = np.arange(len(best))

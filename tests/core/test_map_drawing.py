@@ -115,6 +115,50 @@ def test_labels_of_one_colour_are_one():
     assert canvas.painted("skyscraper").tolist() == [[True, False]]
 
 
+def hole_filled(*rows):
+    """Rows of labels g, d and c after the pixels of x are deleted."""
+    labels = np.array([["gdcx".index(key) for key in row] for row in rows])
+    hole = labels == 3
+    canvas = Canvas(TOY.encode(np.where(hole, 0, labels)), TOY)
+    canvas.exchange(hole, [])
+    assert np.array_equal(canvas.values[~hole], labels[~hole])
+    return ["".join("gdc"[label] for label in row) for row in canvas.values]
+
+
+def test_crumbs_do_not_spread_over_a_hole():
+    assert hole_filled(
+        "gggggggg",
+        "gdxxxxdg",
+        "gxxxxxxg",
+        "gxxxxxxc",
+        "gggggggg",
+    ) == ["gggggggg", "gdggggdg", "gggggggg", "gggggggc", "gggggggg"]
+
+
+def test_a_crumb_behind_a_crumb_does_not_spread():
+    ground = ["gggggggg"] * 5
+    assert hole_filled("xxxxdcgg", *["xxxxgggg"] * 4) == ["ggggdcgg", *ground[1:]]
+
+
+def test_a_neighbour_of_a_tenth_of_the_hole_spreads():
+    assert hole_filled("xxxxxd", "xxxxxg") == ["dddddd", "gggggg"]  # a hole of 10, neighbours of 1
+    assert hole_filled("xxxxxd", "xxxxxg", "xggggg") == ["gggggd", *["gggggg"] * 2]
+
+
+def test_only_in_a_map_of_crumbs_do_crumbs_spread():
+    assert hole_filled("dxxxxxxxxxxxc") == ["dddddddcccccc"]
+
+
+def test_without_a_palette_the_nearest_pixel_fills_a_hole():
+    picture = np.zeros((6, 8, 3), np.uint8)
+    picture[0, 0] = 9
+    hole = np.zeros((6, 8), bool)
+    hole[1:5, :4] = True
+    canvas = Canvas(picture)
+    canvas.exchange(hole, [])
+    assert (canvas.values[1, 0] == 9).all()
+
+
 def test_advice_is_kept_short():
     assert closest("tabel", COCO_STUFF.labels) == "did you mean 'table' or 'towel' or 'metal'?"
     assert closest("zzz", ["x", "y"]) == "use one of x, y"

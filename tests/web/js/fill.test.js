@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { fillNearest, filledHole } from "../../../web/map_editor/model/fill.js"
+import { fillNearest, filledGround, filledHole } from "../../../web/map_editor/model/fill.js"
 import { Raster } from "../../../web/map_editor/model/raster.js"
 import { drawn, letters, maskOf, randomFrom } from "./helpers.js"
 
@@ -51,4 +51,32 @@ test("only the surroundings of a hole are made", () => {
   const raster = drawn(["aaaaaa", "aaaaba", "aaaaaa", "aaaaaa"])
   const patch = filledHole(raster, maskOf(["......", "....#.", "......", "......"]))
   assert.deepEqual([patch.x, patch.y, letters(patch.raster)], [3, 0, ["aaa", "aaa", "aaa"]])
+})
+
+function groundIn(rows) {
+  const raster = drawn(rows)
+  const patch = filledGround(raster, Uint8Array.from(rows.join(""), (mark) => (mark === "x" ? 1 : 0)))
+  raster.put(patch.raster, patch.x, patch.y)
+  return letters(raster)
+}
+
+test("crumbs and crumbs behind them stay and do not spread", () => {
+  assert.deepEqual(groundIn(["agggggg", "gxxxxxd", "gxxxxxg", "gxxxxxg"]), [
+    "agggggg",
+    "ggggggd",
+    "ggggggg",
+    "ggggggg",
+  ])
+  assert.deepEqual(groundIn(["xxxxdcgg", "xxxxgggg", "xxxxgggg"]), ["ggggdcgg", "gggggggg", "gggggggg"])
+})
+
+test("a neighbour of a tenth of the hole spreads", () => {
+  assert.deepEqual(groundIn(["xxxxxd", "xxxxxg"]), ["dddddd", "gggggg"])
+  assert.deepEqual(groundIn(["xxxxxd", "xxxxxg", "xggggg"]), ["gggggd", "gggggg", "gggggg"])
+})
+
+test("where nothing but crumbs is outside they spread", () => {
+  assert.deepEqual(groundIn(["dxxxxxxxxxxxc"]), ["dddddddcccccc"])
+  assert.equal(filledGround(drawn(["ab"]), new Uint8Array(2)), null)
+  assert.throws(() => groundIn(["xx"]), /whole map of 2×1/)
 })

@@ -49,8 +49,8 @@ const ANSWERS = {
     const values = told(new Raster(changed.width, changed.height, changed.data))
     return { x: changed.x, y: changed.y, mask: toBase64(changed.mask), values }
   },
-  edit({ map, x, y, edit: [name, ...how] }) {
-    const document = new MapDocument(raster(map))
+  edit({ map, palette, x, y, edit: [name, ...how] }) {
+    const document = new MapDocument(raster(map), palette && new Palette(palette))
     document.setSelection(regionAt(document.raster, x, y))
     document[name](...how)
     return told(document.raster)

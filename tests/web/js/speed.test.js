@@ -4,7 +4,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { stroke } from "../../../web/map_editor/model/draw.js"
 import { MapDocument } from "../../../web/map_editor/model/document.js"
-import { fillNearest } from "../../../web/map_editor/model/fill.js"
+import { fillNearest, filledGround } from "../../../web/map_editor/model/fill.js"
 import { Palette } from "../../../web/map_editor/model/palette.js"
 import { drawSkeletons, findSkeletons, redrawSkeletons } from "../../../web/map_editor/model/pose.js"
 import { Raster, pack } from "../../../web/map_editor/model/raster.js"
@@ -45,6 +45,8 @@ function fastest(runs, work) {
 test("work on a map of 2048 x 2048 is fluid", (context) => {
   const map = landscape()
   const hole = box(SIDE, SIDE, { x: 400, y: 500, width: 500, height: 500 })
+  const crumbed = map.clone()
+  for (let i = SIDE; i < crumbed.data.length; i++) crumbed.data[i] = palette.values[(i * i + (i >> 4)) % 180]
   const document = new MapDocument(map, palette)
   document.setSelection(hole)
   const frames = new MapDocument(map, palette)
@@ -60,6 +62,8 @@ test("work on a map of 2048 x 2048 is fluid", (context) => {
     ["regionAt", 100, 5, () => regionAt(map, 5, 5)],
     ["allOf", 100, 5, () => allOf(map, palette.values[3])],
     ["fillNearest of 500 x 500", 100, 5, () => fillNearest(map, hole)],
+    ["filledGround of 500 x 500", 200, 3, () => filledGround(map, hole)],
+    ["filledGround among crumbs", 600, 2, () => filledGround(crumbed, hole)],
     ["opening: snap and labelsIn", 1000, 2, () => palette.labelsIn(palette.snap(map))],
     ["recall", 300, 3, () => recall(map, palette, [{ name: "sky", labels: [3] }], 0.003)],
     [

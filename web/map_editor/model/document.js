@@ -2,7 +2,7 @@
 /** The document of the map editor: a map, its base, its palette, and what is done with the selected objects. */
 
 import { fillMask } from "./draw.js"
-import { filledHole } from "./fill.js"
+import { filledGround, filledHole } from "./fill.js"
 import { Floating, rectOf } from "./floating.js"
 import { union } from "./raster.js"
 import { SteppedMap } from "./stepped_map.js"
@@ -160,7 +160,8 @@ export class MapDocument extends SteppedMap {
 
   /** What comes to light where the selected pixels are taken away. @private */
   ground() {
-    return this.pickedUp ? this.pickedUp.covered : filledHole(this.raster, this.mask)
+    if (this.pickedUp) return this.pickedUp.covered
+    return this.palette ? filledGround(this.raster, this.mask) : filledHole(this.raster, this.mask)
   }
 
   /** @param {string} name @param {Piece} piece @param {Patch|null} hole @private */

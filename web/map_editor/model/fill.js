@@ -1,6 +1,7 @@
 // @ts-check
 /** Filling a hole with what lies nearest, as `fill_holes_by_nearest` in core/map_objects.py. */
 
+import { crumbsAround } from "./crumbs.js"
 import { Raster, clip, cropped, maskBox } from "./raster.js"
 
 /** @typedef {import("./raster.js").Mask} Mask */
@@ -42,6 +43,25 @@ export function filledHole(raster, hole) {
   const part = raster.crop(window)
   fillFromNearest(part, inner)
   return { x: window.x, y: window.y, raster: part }
+}
+
+/**
+ * What a hole in a segmentation map takes: as `filledHole`, but passing over crumbs unless nothing else is outside.
+ * @param {Raster} raster @param {Mask} hole
+ * @returns {{x: number, y: number, raster: Raster}|null} null when there is no hole
+ * @throws {RangeError} when nothing is outside the hole
+ */
+export function filledGround(raster, hole) {
+  const { width } = raster
+  const box = maskBox(hole, width)
+  if (!box) return null
+  const skipped = crumbsAround(raster, hole)
+  for (let i = 0; i < hole.length; i++) skipped[i] |= hole[i]
+  const filled = fillNearest(raster, skipped.includes(0) ? skipped : hole).crop(box)
+  const inner = cropped(hole, width, box)
+  const old = raster.crop(box)
+  for (let i = 0; i < inner.length; i++) if (!inner[i]) filled.data[i] = old.data[i]
+  return { x: box.x, y: box.y, raster: filled }
 }
 
 /**

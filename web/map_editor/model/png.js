@@ -4,6 +4,7 @@
 import { Raster } from "./raster.js"
 
 const SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10]
+const MOST_PIXELS = 2 ** 27 // such as 16384 x 8192; a small file can claim any size
 const CHANNELS = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 } // by colour type: grey, RGB, palette, grey + alpha, RGBA
 
 /**
@@ -16,7 +17,7 @@ export async function encodePng({ width, height, bytes }) {
   header.setUint32(4, height)
   header.setUint8(8, 8)
   header.setUint8(9, 6)
-  const packed = await through(new CompressionStream("deflate"), filtered(bytes, 4 * width, height))
+  const packed = await deflated(filtered(bytes, 4 * width, height))
   return joined([
     Uint8Array.from(SIGNATURE),
     chunk("IHDR", new Uint8Array(header.buffer)),
@@ -40,11 +41,10 @@ export async function decodePng(bytes) {
     const kind = `${depth} bits, type ${type}${interlaced ? ", interlaced" : ""}`
     throw new Error(`the PNG has ${kind}; save it with 8 bits, not interlaced`)
   }
+  if (!(width * height <= MOST_PIXELS))
+    throw new Error(`the PNG has ${width} × ${height} pixels; give one of at most ${MOST_PIXELS} in all`)
   const stride = Math.ceil((width * channels * depth) / 8)
-  const data = await through(new DecompressionStream("deflate"), parts.IDAT)
-  const size = (stride + 1) * height
-  if (data.length !== size)
-    throw new Error(`the PNG has ${data.length} bytes of pixels, not ${size}; save it again`)
+  const data = await inflated(parts.IDAT, (stride + 1) * height)
   const rows = unfiltered(data, stride, height, Math.max(1, channels * (depth >> 3)))
   const samples = depth === 8 ? rows : spread(rows, width * channels, height, depth)
   return new Raster(width, height, packedPixels(samples, type, depth, parts))
@@ -201,12 +201,29 @@ function spread(rows, width, height, depth) {
   return samples
 }
 
-/** @param {CompressionStream|DecompressionStream} stream @param {Uint8Array} bytes */
-async function through(stream, bytes) {
-  const source = new Response(/** @type {Uint8Array<ArrayBuffer>} */ (bytes)).body
-  return new Uint8Array(
-    await new Response(/** @type {ReadableStream} */ (source).pipeThrough(stream)).arrayBuffer(),
-  )
+/** @param {Uint8Array} bytes */
+async function deflated(bytes) {
+  const packed = streamOf(bytes).pipeThrough(new CompressionStream("deflate"))
+  return new Uint8Array(await new Response(packed).arrayBuffer())
+}
+
+/** @param {Uint8Array} bytes @param {number} size of what they hold; no more of it is unpacked */
+async function inflated(bytes, size) {
+  const reader = streamOf(bytes).pipeThrough(new DecompressionStream("deflate")).getReader()
+  const whole = new Uint8Array(size)
+  let length = 0
+  for (let { value } = await reader.read(); value; { value } = await reader.read()) {
+    if (length + value.length <= size) whole.set(value, length)
+    else await reader.cancel()
+    length += value.length
+  }
+  if (length !== size) throw new Error(`the PNG's pixels are not the ${size} bytes of its size; save it again`)
+  return whole
+}
+
+/** @param {Uint8Array} bytes */
+function streamOf(bytes) {
+  return /** @type {ReadableStream} */ (new Response(/** @type {Uint8Array<ArrayBuffer>} */ (bytes)).body)
 }
 
 /** @param {Uint8Array[]} parts */

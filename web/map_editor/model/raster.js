@@ -6,8 +6,8 @@
 /** @typedef {number} Value a packed pixel, 0xAABBGGRR */
 /** @typedef {[number, number]} Point x, y */
 
-export const BLACK = pack(0, 0, 0)
-export const WHITE = pack(255, 255, 255)
+export const BLACK = grey(0)
+export const WHITE = grey(255)
 
 /**
  * An opaque pixel of three channels in 0..255.
@@ -15,6 +15,11 @@ export const WHITE = pack(255, 255, 255)
  */
 export function pack(r, g, b) {
   return ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0
+}
+
+/** An opaque grey. @param {number} level 0..255 @returns {Value} */
+export function grey(level) {
+  return pack(level, level, level)
 }
 
 /** @param {Value} value @returns {[number, number, number]} red, green, blue in 0..255 */
