@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import io as streams
-from pathlib import Path
 from typing import Any
 
-import folder_paths
 from comfy_api.latest import io
 from PIL import Image
 from torch import Tensor
 
-from ..core.files import replacing
+from .page_pictures import picture_for_page
 
 UI_KEY = "finesse_box"
-SUBFOLDER = "finesse"  # of ComfyUI's folder for temporary files
 LONGEST_SIDE = 1024  # of the picture for the page: sharp enough to draw on
 
 
@@ -37,19 +32,8 @@ def picker_data(node: type[io.ComfyNode], image: Tensor, cell: int, levels: int)
     height, width = image.shape[1:3]
     data: dict[str, Any] = {"width": width, "height": height, "cell": cell, "levels": levels}
     if node.hidden is not None and node.hidden.unique_id is not None:  # not alone, but in a page's workflow
-        data["picture"] = _saved(image[0, ..., :3])
+        pixels = (image[0, ..., :3].clamp(0, 1) * 255).round().byte().cpu().numpy()
+        picture = Image.fromarray(pixels)
+        picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+        data["picture"] = picture_for_page(picture, "box", "jpg")
     return data
-
-
-def _saved(pixels: Tensor) -> dict[str, str]:
-    """Where a picture (height, width, 3) lies as a small JPEG, written once for each content."""
-    picture = Image.fromarray((pixels.clamp(0, 1) * 255).round().byte().cpu().numpy())
-    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-    buffer = streams.BytesIO()
-    picture.save(buffer, "JPEG", quality=90)
-    name = f"box_{hashlib.sha256(buffer.getvalue()).hexdigest()[:32]}.jpg"
-    path = Path(folder_paths.get_temp_directory()) / SUBFOLDER / name
-    if not path.exists():
-        with replacing(path) as temporary:
-            temporary.write_bytes(buffer.getvalue())
-    return {"filename": name, "subfolder": SUBFOLDER, "type": "temp"}

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
-from comfy_api.latest import ui
+from PIL import Image
 
 from ..core.recall import Candidate
 from .contact_sheet import scaled
+from .page_pictures import picture_for_page
 
 THUMBNAIL = 96  # the longer side at most, in pixels
 
@@ -29,7 +29,7 @@ def candidate_grid(
     columns = math.ceil(math.sqrt(len(thumbnails)))
     height, width = thumbnails[0].shape[:2]
     grid = {
-        "sheet": _saved(_tiled(thumbnails, columns)),
+        "sheet": picture_for_page(Image.fromarray(_tiled(thumbnails, columns)), "candidates"),
         "columns": columns,
         "width": width,
         "height": height,
@@ -58,10 +58,3 @@ def _tiled(tiles: Sequence[np.ndarray], columns: int) -> np.ndarray:
     sheet = np.zeros((rows, columns, height, width, 3), np.uint8)
     sheet.reshape(-1, height, width, 3)[: len(tiles)] = tiles
     return sheet.swapaxes(1, 2).reshape(rows * height, columns * width, 3)
-
-
-def _saved(sheet: np.ndarray) -> dict[str, str]:
-    half_up = (
-        torch.from_numpy(sheet).unsqueeze(0) + 0.5
-    ) / 255  # HWC -> 1HWC; PreviewImage cuts fractions off
-    return ui.PreviewImage(half_up).as_dict()["images"][0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io as streams
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,9 @@ from server import PromptServer
 from ..core.drawn_patch import DrawnPatch, parse_drawing
 from ..core.files import confined
 from ..core.palettes import Palette
+from .page_pictures import picture_for_page
 
 UI_KEY, EVENT = "finesse_map", "finesse.map"
-SUBFOLDER = "finesse"  # of ComfyUI's folder for temporary files
 
 
 @io.comfytype(io_type="FINESSE_MAP_DRAWING")
@@ -112,7 +111,7 @@ def editor_data(
     """What the editor needs to open; the bases, RGB uint8 (B, H, W, 3), are saved as temporary PNGs."""
     return {
         "node": node_id,
-        "maps": [_saved(*each) for each in zip(bases, hashes, strict=True)],
+        "maps": [_base(*each) for each in zip(bases, hashes, strict=True)],
         "palette": palette
         and {"name": palette.name, "labels": list(palette.labels), "colours": palette.table.tolist()},
         "wanted": [{"name": name, "labels": labels} for name, labels in wanted.items()],
@@ -127,15 +126,7 @@ def tell_page(data: dict[str, Any]) -> None:
         server.send_sync(EVENT, data, server.client_id)
 
 
-def _saved(pixels: np.ndarray, hash: str) -> dict[str, Any]:
-    """Where a map lies as a PNG, written once for each content."""
+def _base(pixels: np.ndarray, hash: str) -> dict[str, Any]:
     height, width = pixels.shape[:2]
-    folder = Path(folder_paths.get_temp_directory()) / SUBFOLDER
-    path = folder / f"map_{width}x{height}_{hash[:32]}.png"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{secrets.token_hex(4)}.tmp")
-        Image.fromarray(pixels).save(temporary, "PNG", compress_level=1)
-        temporary.replace(path)
-    place = {"filename": path.name, "subfolder": SUBFOLDER, "type": "temp"}
+    place = picture_for_page(Image.fromarray(pixels), "map", digest=hash)
     return {**place, "sha256": hash, "width": width, "height": height}

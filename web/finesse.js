@@ -4,9 +4,10 @@
 
 import { boxPicker } from "./box_picker/widget.js"
 import { app } from "./lib/comfy.js"
+import { lastRun } from "./lib/last_run.js"
 import { mapEditor } from "./map_editor/host.js"
 import { seedPicker } from "./seed_picker/widget.js"
 
-const PARTS = [boxPicker, mapEditor, seedPicker]
+const PARTS = [boxPicker, mapEditor, seedPicker, lastRun]
 
 for (const part of PARTS) app.registerExtension(part)

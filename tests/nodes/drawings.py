@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import base64
-import io
 
 import numpy as np
 from finesse.core.drawn_patch import map_hash
 from finesse.core.palettes import COCO_STUFF
-from PIL import Image
+from finesse.miniature.prompts import png
 
 CAT = COCO_STUFF.colours[COCO_STUFF.index("cat")]
 
@@ -18,12 +17,6 @@ def square(colour=CAT, width=6, height=4):
     picture = np.full((height, width, 4), (*colour, 255), np.uint8)
     picture[0, 0] = 0
     return picture
-
-
-def png(picture):
-    stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "PNG")
-    return stream.getvalue()
 
 
 def drawing(maps):

@@ -13,7 +13,8 @@ import torch
 from finesse.core.drawn_patch import map_hash
 from finesse.core.map_edits import apply_edits
 from finesse.core.palettes import COCO_STUFF
-from finesse.tests.nodes.drawings import Server, drawing, drawn, flipped, patch, png, put, square
+from finesse.miniature.prompts import png
+from finesse.tests.nodes.drawings import Server, drawing, drawn, flipped, patch, put, square
 from finesse.tests.nodes.test_map_edit import MOVE, PAGE, TOY, painted, scene
 from PIL import Image
 

@@ -19,8 +19,10 @@ def grid_of(found):
     from PIL import Image
 
     (grid,) = found.ui["finesse_candidates"]
-    assert grid["sheet"]["type"] == "temp"
-    sheet = np.asarray(Image.open(f"{folder_paths.get_temp_directory()}/{grid['sheet']['filename']}"))
+    place = grid["sheet"]
+    assert place["type"] == "temp"
+    folder = Path(folder_paths.get_temp_directory()) / place["subfolder"]
+    sheet = np.asarray(Image.open(folder / place["filename"]))
     height, width, columns = grid["height"], grid["width"], grid["columns"]
     places = [divmod(place, columns) for place in range(len(grid["candidates"]))]
     return grid, [sheet[y * height :, x * width :][:height, :width] for y, x in places]
@@ -56,13 +58,13 @@ def test_thumbnails_are_small_and_of_the_maps_own_pixels(select, size):
         assert np.array_equal(thumbnail, pixels_of(maps[candidate["index"]])[::step, ::step])
 
 
-def test_many_maps_come_in_one_light_file(select):
+def test_many_maps_come_in_one_light_file(select, tmp_path, monkeypatch):
     import folder_paths
 
-    before = set(Path(folder_paths.get_temp_directory()).iterdir())
+    monkeypatch.setattr(folder_paths, "temp_directory", str(tmp_path))
     maps, _ = coco_maps(500)
     grid, thumbnails = grid_of(select(maps, "dog, cat", palette="coco-stuff", seeds=list(range(500))))
-    (file,) = set(Path(folder_paths.get_temp_directory()).iterdir()) - before
+    (file,) = (path for path in tmp_path.rglob("*") if path.is_file())
     assert len(thumbnails) == 500
     assert file.stat().st_size < 100_000
     assert len(json.dumps(grid)) < 100_000

@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 from finesse.core.palettes import COCO_STUFF
-from PIL import Image
+from finesse.miniature.prompts import png
+from finesse.tests.nodes.drawings import drawn
+from finesse.tests.web.graphs import BUILD, HISTORY, RUN
 
 SIDE = 96
 DELETE = [{"op": "delete", "select": {"label": "dog"}}]
 NUDGE = [{"op": "move", "select": {"label": "dog"}, "dx": 1}]
 FRAME = "iframe.finesse-map-window"
 
-BUILD = """async ([source, sourceValues, editValues]) => {
-    await app.loadGraphData({version: 0.4, nodes: [], links: []})
-    const add = (type, x, values) => {
-        const node = LiteGraph.createNode(type)
-        node.pos = [x, 100]
-        app.graph.add(node)
-        for (const widget of node.widgets ?? []) if (widget.name in values) widget.value = values[widget.name]
-        return node
-    }
-    const map = add(source, 50, sourceValues)
-    const edit = add('FinesseEditMap', 420, editValues)
-    const save = add('SaveImage', 900, {filename_prefix: 'edited_map'})
-    map.connect(0, edit, 'map')
-    edit.connect(0, save, 0)
-    app.extensionManager.workflow.activeWorkflow.changeTracker.captureCanvasState()
-}"""
-RUN = """async () => {
-    const ended = new Promise(resolve => {
-        const listen = (event, said) => app.api.addEventListener(event, said, {once: true})
-        listen('execution_success', () => resolve(null))
-        listen('execution_error', ({detail}) => resolve(detail.exception_message))
-    })
-    await app.queuePrompt(0, 1)
-    return await ended
-}"""
 OPEN_FILE = """async bytes => {
     await app.handleFile(new File([new Uint8Array(bytes)], 'saved.png', {type: 'image/png'}))
 }"""
@@ -54,7 +29,7 @@ SESSION = f"""async () => {{
     const node = {NODES}.find(node => node.type === 'FinesseEditMap')
     return (await sessionOf(node, toldBy(node), {{}})).session
 }}"""
-UNDO_STEPS = "() => app.extensionManager.workflow.activeWorkflow.changeTracker.undoQueue.length"
+UNDO_STEPS = f"() => {HISTORY}.undoQueue.length"
 
 
 def scene(side=SIDE):
@@ -66,20 +41,10 @@ def scene(side=SIDE):
     return COCO_STUFF.encode(labels)
 
 
-def png(picture):
-    stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "PNG")
-    return stream.getvalue()
-
-
 def laid_on(base, patch, picture):
-    """A map with a patch's picture, RGBA, on it."""
-    expected = base.copy()
-    place = expected[patch["y"] :, patch["x"] :][: len(picture), : picture.shape[1]]
-    drawn = picture[..., 3] == 255
-    assert drawn.mean() > 0.9
-    place[drawn] = picture[..., :3][drawn]
-    return expected
+    """A map with a patch's picture, RGBA, on it, which changes nearly all that it covers."""
+    assert (picture[..., 3] == 255).mean() > 0.9
+    return drawn(base, picture, patch["x"], patch["y"])
 
 
 def make_graph(page, client, picture=None, **values):
@@ -89,7 +54,12 @@ def make_graph(page, client, picture=None, **values):
 
 
 def build(page, source, source_values, edit_values):
-    page.evaluate(BUILD, [source, source_values, edit_values])
+    nodes = [
+        [source, [50, 100], source_values],
+        ["FinesseEditMap", [420, 100], edit_values],
+        ["SaveImage", [900, 100], {"filename_prefix": "edited_map"}],
+    ]
+    page.evaluate(BUILD, nodes)
     page.wait_for_selector(".finesse-map-edit")
 
 

@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from finesse.core.palettes import COCO_STUFF
+from finesse.miniature.prompts import png
 from finesse.miniature.scenes import scene
+from finesse.tests.nodes.drawings import drawn
 from PIL import Image
 
 WEB = Path(__file__).resolve().parents[2] / "web"
@@ -42,12 +44,6 @@ def rgb(grey):
     return np.repeat(np.asarray(grey, np.uint8)[..., None], 3, -1)
 
 
-def png(pixels):
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
 def decoded(data, mode="RGB"):
     return np.asarray(Image.open(io.BytesIO(data)).convert(mode))
 
@@ -60,12 +56,7 @@ def applied(base, patch):
     """What *Edit Map* makes of a patch."""
     if patch is None:
         return base
-    drawn = decoded(base64.b64decode(patch["png"]), "RGBA")
-    result = base.copy()
-    window = result[patch["y"] : patch["y"] + drawn.shape[0], patch["x"] : patch["x"] + drawn.shape[1]]
-    kept = drawn[..., 3] == 255
-    window[kept] = drawn[kept][:, :3]
-    return result
+    return drawn(base, decoded(base64.b64decode(patch["png"]), "RGBA"), patch["x"], patch["y"])
 
 
 @pytest.fixture(scope="module")

@@ -21,13 +21,13 @@ from finesse.tests.web.box_picking import (
     settle,
     show,
 )
+from finesse.tests.web.graphs import HISTORY
 
 RELOAD = """async () => {
     const saved = JSON.parse(JSON.stringify(app.rootGraph.serialize()))
     app.rootGraph.clear()
     await app.loadGraphData(saved)
 }"""
-HISTORY = "app.extensionManager.workflow.activeWorkflow.changeTracker"
 
 
 @pytest.fixture

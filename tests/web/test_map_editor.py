@@ -7,12 +7,13 @@ import pytest
 from finesse.core.drawn_patch import map_hash
 from finesse.core.map_edits import apply_edits
 from finesse.core.palettes import COCO_STUFF
+from finesse.miniature.prompts import png
+from finesse.tests.web.graphs import HISTORY, RUN
 from finesse.tests.web.map_editing import (
     ALL_SAVED,
     DELETE,
     FRAME,
     NUDGE,
-    RUN,
     SIDE,
     UNDO_STEPS,
     badges,
@@ -22,7 +23,6 @@ from finesse.tests.web.map_editing import (
     keep,
     make_graph,
     open_editor,
-    png,
     result,
     scene,
     wait_for_badge,
@@ -86,7 +86,7 @@ def test_undo_edit_redo(page, client, pixels):
 def test_undo_in_the_editor_leaves_the_graph_alone(page, client):
     make_graph(page, client)
     page.evaluate("() => { const [node] = app.graph.nodes; node.pos = [10, 10] }")
-    page.evaluate("app.extensionManager.workflow.activeWorkflow.changeTracker.captureCanvasState()")
+    page.evaluate(f"{HISTORY}.captureCanvasState()")
     node = page.evaluate_handle("app.graph.nodes.find(node => node.type === 'FinesseEditMap')")
     frame = open_editor(page)
     draw(frame, "Delete", "Control+z", "Control+z", "Control+z")
@@ -134,7 +134,7 @@ def test_a_change_before_the_node_is_seen_on_opening(page, client):
         node.widgets.find(widget => widget.name === 'objects').value = 'dog, zebra'
     }""")
     frame = open_editor(page)
-    assert frame.get_by_text("zebra").first.is_visible()
+    frame.get_by_text("zebra").first.wait_for()
     keep(frame)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from finesse.core.map_objects import fill_holes_by_nearest
 from finesse.core.palettes import COCO_STUFF
+from finesse.miniature.prompts import png
 from finesse.tests.web.map_editor_desk import (
     SIDE,
     applied,
@@ -16,7 +17,6 @@ from finesse.tests.web.map_editor_desk import (
     hash_of,
     label,
     middle,
-    png,
     segmentation,
 )
 
@@ -234,7 +234,7 @@ def stale_patch(old):
 @pytest.mark.parametrize(("answer", "drawn"), [("Re-apply", True), ("Drop", False)])
 def test_a_drawing_of_a_map_that_changed_is_asked_about(desk, answer, drawn):
     editor = desk(segmentation(), patches=stale_patch(True))
-    editor.page.get_by_text("The map below has changed since you drew.").wait_for()
+    editor.page.get_by_text("The map has changed since you drew.").wait_for()
     assert editor.page.locator(".pair canvas").count() == 2
     editor.page.get_by_role("button", name=answer).click()
     editor.ready()

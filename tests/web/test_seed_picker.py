@@ -10,38 +10,13 @@ import pytest
 from finesse.core.palettes import COCO_STUFF
 from finesse.tests.nodes.maps import COLOURS
 from finesse.tests.nodes.ranked_maps import FIVE, pixels_of
+from finesse.tests.web.graphs import BUILD, RUN
 from PIL import Image
 
 CUSTOM = {"palette": "custom", "objects": "dog, cat", "custom_palette": json.dumps(COLOURS)}
 CELL = ".finesse-seeds-cell:visible"
 NODE = "app.canvas.graph.nodes.find(node => node.type === 'FinesseSelectSeedByRecall')"
 WIDGET = f"{NODE}.widgets.find(widget => widget.name === 'pinned_seed')"
-HISTORY = "app.extensionManager.workflow.activeWorkflow.changeTracker"
-BUILD = f"""async ([file, values]) => {{
-    await app.loadGraphData({{ version: 0.4, nodes: [], links: [] }})
-    const add = (type, x) => {{
-        const node = LiteGraph.createNode(type)
-        node.pos = [x, 60]
-        app.graph.add(node)
-        return node
-    }}
-    const [maps, select] = [add('LoadImage', 20), add('FinesseSelectSeedByRecall', 380)]
-    const shown = add('PreviewImage', 860)
-    maps.widgets[0].value = file
-    for (const widget of select.widgets) if (widget.name in values) widget.value = values[widget.name]
-    maps.connect(0, select, 0)
-    select.connect(0, shown, 0)
-    {HISTORY}.captureCanvasState()
-}}"""
-RUN = """async () => {
-    const ended = new Promise(resolve => {
-        const { api } = app
-        api.addEventListener('execution_success', () => resolve(''), { once: true })
-        api.addEventListener('execution_error', e => resolve(e.detail.exception_message), { once: true })
-    })
-    await app.queuePrompt(0, 1)
-    return ended
-}"""
 SHOWN = """() => {
     const preview = app.graph.nodes.find(node => node.type === 'PreviewImage')
     return app.nodeOutputs[preview.id].images[0]
@@ -62,7 +37,13 @@ def build(page, client):
     page.set_default_timeout(30_000)
 
     def make(maps, **inputs):
-        page.evaluate(BUILD, [client.upload(frames(maps), "ranked_maps.png"), inputs])
+        file = client.upload(frames(maps), "ranked_maps.png")
+        nodes = [
+            ["LoadImage", [20, 60], {"image": file}],
+            ["FinesseSelectSeedByRecall", [380, 60], inputs],
+            ["PreviewImage", [860, 60], {}],
+        ]
+        page.evaluate(BUILD, nodes)
         return page
 
     return make
@@ -72,7 +53,7 @@ def build(page, client):
 def picker(build):
     """The page with a picker that shows five maps."""
     page = build(pixels_of(FIVE), **CUSTOM)
-    assert page.evaluate(RUN) == ""
+    assert page.evaluate(RUN) is None
     page.locator(CELL).nth(4).wait_for()
     return page
 
@@ -126,7 +107,7 @@ def test_a_click_pins_and_the_next_run_takes_that_map(picker, client, pixels):
     assert pinned(picker) == "2"
     assert picker.get_by_text("Index 2 is pinned. Run the workflow to use it.").is_visible()
 
-    assert picker.evaluate(RUN) == ""
+    assert picker.evaluate(RUN) is None
     picker.get_by_text("Index 2 is pinned.", exact=True).wait_for()
     image = picker.evaluate(SHOWN)
     shown = pixels(client.get(f"/view?filename={image['filename']}&type=temp&subfolder={image['subfolder']}"))
@@ -195,7 +176,7 @@ def test_it_works_inside_a_subgraph(picker):
         app.canvas.openSubgraph(node.subgraph, node)
     }}""")
     assert pinned(picker) == "1"
-    assert picker.evaluate(RUN) == ""
+    assert picker.evaluate(RUN) is None
     picker.locator(CELL).nth(4).wait_for()
     picker.locator(CELL).nth(2).click()
     assert pinned(picker) == "4"
@@ -210,7 +191,7 @@ def test_a_link_decides_instead(picker):
         text.connect(0, {NODE}, {NODE}.inputs.findIndex(input => input.name === 'pinned_seed'))
     }}""")
     picker.get_by_text("The link to pinned_seed decides.").wait_for()
-    assert picker.evaluate(RUN) == ""
+    assert picker.evaluate(RUN) is None
     image = picker.evaluate("() => Object.values(app.nodeOutputs).find(each => each.finesse_candidates)")
     assert image["finesse_candidates"][0]["pinned"] == "2"
 
@@ -226,7 +207,7 @@ def test_a_pin_of_other_maps_is_refused_by_name(picker):
 def test_500_maps_scroll_inside_the_node(build):
     labels = np.arange(500)[:, None, None] % 3 + np.zeros((1, 16, 16), int)
     page = build(np.asarray(COCO_STUFF.encode(labels), np.uint8), objects=COCO_STUFF.labels[0])
-    assert page.evaluate(RUN) == ""
+    assert page.evaluate(RUN) is None
     page.get_by_text("500 maps · best 100%").wait_for()
     first = page.locator(CELL).first
     first.click()

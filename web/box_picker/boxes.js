@@ -8,7 +8,7 @@
  * @typedef {"green" | "amber" | "red"} Grade
  */
 
-export const LARGEST_SEED = 2n ** 64n - 1n
+const LARGEST_SEED = 2n ** 64n - 1n
 
 /**
  * The boxes of a saved value: one box or a list. What is no box is left out.

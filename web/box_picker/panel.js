@@ -1,7 +1,7 @@
 // @ts-check
 // Below the picture: the boxes' numbers, and the fields of the selected one.
 
-import { button, element, svgElement } from "../lib/dom.js"
+import { button, element, icon } from "../lib/dom.js"
 import { edited, effectiveArea, newBox, readSeed } from "./boxes.js"
 import { removed } from "./gestures.js"
 
@@ -35,7 +35,7 @@ export class Panel {
     this.text = element("input", {
       type: "text",
       class: "finesse-text",
-      placeholder: "What belongs here, if not positive",
+      placeholder: "What belongs here",
       title: "The box's own text; needs clip. Empty: positive holds here, too.",
       oninput: () => this.#set({ text: this.text.value || undefined }),
       onchange: () => this.onDone(),
@@ -53,13 +53,13 @@ export class Panel {
       "div",
       { class: "finesse-fields" },
       ...SIDES.map((side) => element("label", {}, element("span", {}, side), this.sides[side])),
-      button(icon(BIN), "Remove the box (Delete)", () => this.#remove()),
+      button(icon(BIN, "finesse-icon"), "Remove the box (Delete)", () => this.#remove()),
       element(
         "div",
         { class: "finesse-own" },
         this.text,
         this.seed,
-        button(icon(DIE), "A seed by chance", () => this.#roll()),
+        button(icon(DIE, "finesse-icon"), "A seed by chance", () => this.#roll()),
       ),
     )
     const row = element("div", { class: "finesse-row" }, this.tabs, this.area)
@@ -89,7 +89,8 @@ export class Panel {
   #showArea(remark) {
     const { boxes, selected } = this.#state
     const area = boxes[selected] && this.#areaOf(boxes[selected])
-    this.area.className = `finesse-area finesse-${remark || !boxes[selected] ? "plain" : (area?.grade ?? "red")}`
+    const grade = remark ? "amber" : boxes[selected] ? (area?.grade ?? "red") : "plain"
+    this.area.className = `finesse-area finesse-${grade}`
     this.area.title = ""
     if (remark) this.area.textContent = remark
     else if (!boxes.length) this.area.textContent = "Drag on the picture to draw a box"
@@ -179,9 +180,4 @@ function fill(/** @type {HTMLInputElement} */ input, /** @type {string} */ value
 /** @param {number} cells */
 function short(cells) {
   return String(Number(cells.toFixed(2)))
-}
-
-/** @param {string} path in a square of 16 */
-function icon(path) {
-  return svgElement("svg", { viewBox: "0 0 16 16", class: "finesse-icon" }, svgElement("path", { d: path }))
 }

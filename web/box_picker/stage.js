@@ -20,6 +20,7 @@ import { HANDLES, drawn, dragged, hit } from "./gestures.js"
  */
 
 const REACH = { mouse: 6, pen: 8, touch: 14 } // of a handle, in pixels of the screen
+const RIM = 6 // around the picture, so that handles at its edges are whole
 const SHORTEST_DRAG = 3 // in pixels of the screen; less is a click
 const CURSORS = {
   move: "move",
@@ -93,7 +94,7 @@ export class Stage {
     const { width, height } = this.#scene.picture
     const { clientWidth, clientHeight } = this.element
     if (!clientWidth || !clientHeight) return
-    const scale = Math.min(clientWidth / width, clientHeight / height)
+    const scale = Math.min((clientWidth - 2 * RIM) / width, (clientHeight - 2 * RIM) / height)
     Object.assign(this.frame.style, { width: `${width * scale}px`, height: `${height * scale}px` })
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`)
     this.svg.replaceChildren(...this.#state.boxes.map((box, index) => this.#drawing(box, index, 1 / scale)))

@@ -4,11 +4,12 @@
 import { outputsOf, recordUndoStep, viewUrl } from "../lib/comfy.js"
 import { loadImage, useStyleSheet } from "../lib/dom.js"
 import { addElementWidget } from "../lib/dom_widget.js"
-import { isLinked, upstreamPicture, watch } from "../lib/upstream.js"
+import { allNodes, isLinked, upstreamPicture } from "../lib/upstream.js"
 import { guessedSize, withoutCompanions } from "./boxes.js"
 import { Picker } from "./picker.js"
 
 const TYPE = "FINESSE_BOXES"
+const NOISE = "FinesseBoxNoise" // what reads the boxes' own seeds
 const OF_SD1 = { cell: 8, levels: 4 } // until a run tells
 
 export const boxPicker = {
@@ -25,7 +26,6 @@ function addBoxPicker(node, name, [, { default: initial }]) {
   useStyleSheet(new URL("picker.css", import.meta.url))
   /** @type {{url: string | null, size: import("./boxes.js").Size | null}} */
   let picture = { url: null, size: null }
-  let stopWatching = () => {}
   const picker = new Picker((state) => lookAround(node, name, state, picture), {
     onChange: () => {
       widget.value = picker.value
@@ -38,18 +38,13 @@ function addBoxPicker(node, name, [, { default: initial }]) {
     setValue: (value) => {
       picker.value = value
     },
-    minHeight: () => 330,
-    socketless: false,
-    onAdded: () => {
-      stopWatching()
-      const refresh = async () => {
-        picture = await loadPicture(node)
-        picker.show()
-      }
-      stopWatching = watch(() => JSON.stringify(surroundings(node, name)), refresh)
-      refresh()
+    surroundings: () => Object.values(surroundings(node, name)),
+    refresh: async () => {
+      picture = await loadPicture(node)
+      picker.show()
     },
-    onRemoved: () => stopWatching(),
+    minHeight: 330,
+    socketless: false,
   })
   acceptOldForm(node, widget)
   return { widget, minWidth: 340, minHeight: 560 }
@@ -65,6 +60,7 @@ function surroundings(/** @type {any} */ node, /** @type {string} */ name) {
     isLinked: isLinked(node, name),
     boxesLinked: isLinked(node, "boxes"),
     clipLinked: isLinked(node, "clip"),
+    seedsRead: allNodes().some((each) => each.type === NOISE),
     snap: value("snap") ?? true,
     grow: value("grow") ?? 0,
   }
@@ -84,6 +80,7 @@ function lookAround(node, name, { boxes, selected }, picture) {
   if (linked.boxesLinked) remark = "Not used: boxes is linked"
   else if (linked.isLinked) remark = "Not used: box is linked"
   else if (boxes[selected]?.text && !linked.clipLinked) remark = "Link clip: it encodes the text"
+  else if (boxes[selected]?.seed && !linked.seedsRead) remark = "The seed needs Noise per Box"
   const isUsed = !linked.boxesLinked && !linked.isLinked
   return { scene: { picture: size, url: picture.url, cell, levels, snap, grow }, remark, isUsed }
 }

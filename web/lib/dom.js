@@ -50,14 +50,28 @@ export function button(label, title, onclick, className = "") {
 }
 
 /**
- * Load a style sheet into the page, once.
- * @param {string | URL} address absolute: `new URL("x.css", import.meta.url)`
+ * An icon of one path.
+ * @param {string} path in a square of 16
+ * @param {string} [className]
  */
-export function useStyleSheet(address) {
-  const href = String(address)
-  const links = [...document.querySelectorAll("link[rel=stylesheet]")]
-  if (links.some((link) => /** @type {HTMLLinkElement} */ (link).href === href)) return
-  document.head.append(element("link", { rel: "stylesheet", href }))
+export function icon(path, className = "") {
+  return svgElement("svg", { viewBox: "0 0 16 16", class: className }, svgElement("path", { d: path }))
+}
+
+/** @type {Set<string>} */
+const usedSheets = new Set()
+
+/**
+ * Give the page a style sheet, once; it stays while elements come, move and go.
+ * @param {URL} address `new URL("x.css", import.meta.url)`
+ */
+export async function useStyleSheet({ href }) {
+  if (usedSheets.has(href)) return
+  usedSheets.add(href)
+  const sheet = new CSSStyleSheet()
+  document.adoptedStyleSheets.push(sheet)
+  const answer = await fetch(href)
+  if (answer.ok) await sheet.replace(await answer.text())
 }
 
 /**

@@ -2,7 +2,9 @@
 // An element as a node's widget, in the classic renderer and in Nodes 2.0.
 
 import { app, chain } from "./comfy.js"
+import { useStyleSheet } from "./dom.js"
 
+const POLL = 400 // ms
 const MARGIN = 10 // around the element, in the classic renderer
 
 /**
@@ -10,6 +12,11 @@ const MARGIN = 10 // around the element, in the classic renderer
  * @type {Map<string, WeakRef<HTMLElement>>}
  */
 const shown = new Map()
+
+/** Takes the keys of elements that are gone out of it. @type {FinalizationRegistry<string>} */
+const forgotten = new FinalizationRegistry((key) => {
+  if (!shown.get(key)?.deref()) shown.delete(key)
+})
 
 /** The element that last lost the focus, and when. @type {{element: HTMLElement, at: number} | null} */
 let blurred = null
@@ -29,44 +36,58 @@ let blurred = null
  * @param {object} options
  * @param {() => Value} options.getValue
  * @param {(value: any) => void} options.setValue
- * @param {() => number} [options.minHeight] the element's; after a change call `resized(widget)`
+ * @param {() => any[]} options.surroundings all else that it shows: links, other widgets, runs
+ * @param {() => void} options.refresh called in a graph, now and whenever one of the surroundings is another
+ * @param {number} options.minHeight of the element
  * @param {boolean} [options.socketless] false where the input takes a link, too
- * @param {() => void} [options.onAdded] the node is in a graph now
- * @param {() => void} [options.onRemoved] the node is gone: stop listening
  * @returns {any} the widget
  */
 export function addElementWidget(node, name, type, element, options) {
-  const { getValue, setValue, minHeight = () => 120, socketless = true } = options
+  const { getValue, setValue, minHeight, socketless = true } = options
+  useStyleSheet(new URL("widget.css", import.meta.url))
+  element.classList.add("finesse-widget")
   const widget = node.addDOMWidget(name, type, element, {
     getValue,
     setValue,
-    getMinHeight: () => minHeight() + 2 * MARGIN,
+    getMinHeight: () => minHeight + 2 * MARGIN,
     margin: MARGIN,
     hideOnZoom: false,
     socketless,
   })
   // linked inputs are dimmed, as in Nodes 2.0, where the classic renderer would leave an empty space
   widget.isVisible = () => !widget.hidden && node.isWidgetVisible(widget)
-  element.style.minHeight = `${minHeight()}px` // Nodes 2.0 measures; the classic renderer asks getMinHeight
+  element.style.minHeight = `${minHeight}px` // Nodes 2.0 measures; the classic renderer asks getMinHeight
   forwardCanvasGestures(element)
   element.addEventListener("focusout", () => {
     blurred = { element, at: performance.now() }
   })
+  let stopWatching = () => {}
   chain(node, "onAdded", () => {
     takeOver(`${node.graph?.id}:${node.id}:${name}`, element)
-    options.onAdded?.()
+    stopWatching()
+    stopWatching = watch(options.surroundings, options.refresh)
   })
-  chain(node, "onRemoved", () => options.onRemoved?.())
+  chain(node, "onRemoved", () => stopWatching())
   return widget
 }
 
 /**
- * Lay the node out anew after its widget's `minHeight` changed.
- * @param {any} widget
+ * Call `onChange` now, and when something that `read` gives is another than before, until the returned function
+ * is called. The page has no event for all that changes around a node: links, widgets, runs, undo.
+ * @param {() => any[]} read
+ * @param {() => void} onChange
+ * @returns {() => void}
  */
-export function resized(widget) {
-  widget.element.style.minHeight = `${widget.options.getMinHeight() - 2 * MARGIN}px`
-  widget.node.graph?.setDirtyCanvas(true, true)
+function watch(read, onChange) {
+  let before = read()
+  onChange()
+  const timer = setInterval(() => {
+    const now = read()
+    if (now.every((value, place) => value === before[place])) return
+    before = now
+    onChange()
+  }, POLL)
+  return () => clearInterval(timer)
 }
 
 /**
@@ -78,6 +99,7 @@ export function resized(widget) {
 function takeOver(key, element) {
   const old = shown.get(key)?.deref()
   shown.set(key, new WeakRef(element))
+  forgotten.register(element, key)
   if (!old || old === element) return
   const justBlurred = blurred?.element === old && performance.now() - blurred.at < 2000 && !old.isConnected
   const hadFocus = old.contains(document.activeElement) || justBlurred

@@ -6,7 +6,6 @@ import { app, outputsOf, viewUrl } from "./comfy.js"
 const SUBGRAPH_INPUT = -10 // the id that links from a subgraph's own inputs have as their origin
 const NEVER = 2
 const BYPASS = 4
-const POLL = 400 // ms
 
 /**
  * The address of the first picture that the node linked to an input shows: Load Image's, or one of its last
@@ -29,7 +28,7 @@ export function upstreamPicture(node, input) {
  * @param {number} slot
  * @returns {{node: any, slot: number} | null}
  */
-export function sourceOf(node, slot) {
+function sourceOf(node, slot) {
   const id = node.inputs?.[slot]?.link
   const link = id == null ? null : node.graph?.getLink(id)
   if (!link) return null
@@ -48,24 +47,6 @@ export function sourceOf(node, slot) {
  */
 export function isLinked(node, input) {
   return node.inputs?.[slotOf(node, input)]?.link != null
-}
-
-/**
- * Call `onChange` when what `read` gives is another than before, until the returned function is called. The
- * page has no event for all that changes a picture upstream: links, widgets, runs, undo.
- * @param {() => string} read
- * @param {() => void} onChange
- * @returns {() => void}
- */
-export function watch(read, onChange) {
-  let before = read()
-  const timer = setInterval(() => {
-    const now = read()
-    if (now === before) return
-    before = now
-    onChange()
-  }, POLL)
-  return () => clearInterval(timer)
 }
 
 /** @param {any} node @param {string} input */
@@ -92,7 +73,16 @@ function bypassedInput(/** @type {any} */ node, /** @type {number} */ slot) {
 
 /** The first node in the workflow that stands for a subgraph. */
 export function subgraphNodeOf(/** @type {any} */ subgraph) {
-  const graphs = [app.rootGraph, ...app.rootGraph.subgraphs.values()]
-  const nodes = graphs.flatMap((graph) => graph.nodes)
-  return nodes.find((node) => node.isSubgraphNode?.() && node.subgraph === subgraph) ?? null
+  return allNodes().find((node) => node.isSubgraphNode?.() && node.subgraph === subgraph) ?? null
+}
+
+/** The workflow's nodes, those inside subgraphs, too. @returns {any[]} */
+export function allNodes() {
+  return [app.rootGraph, ...app.rootGraph.subgraphs.values()].flatMap((graph) => graph.nodes)
+}
+
+/** The node's key in a prompt: its id, behind those of the subgraph nodes it lies in. @param {any} node @returns {string} */
+export function executionIdOf(node) {
+  const outer = node.graph.isRootGraph === false ? subgraphNodeOf(node.graph) : null
+  return outer ? `${executionIdOf(outer)}:${node.id}` : String(node.id)
 }

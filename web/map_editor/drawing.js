@@ -2,7 +2,7 @@
 // The value of Edit Map's `drawing`, as core/drawn_patch.py reads it. Nothing here touches the page, and no
 // value is changed in place.
 
-export const VERSION = 1
+const VERSION = 1
 /** Of base64 in all: what a workflow carries itself. More goes to files on the server. */
 export const MOST_CHARACTERS = 256 * 1024
 
@@ -43,7 +43,9 @@ export function drawingOf(value) {
 export function patchesOf(drawing) {
   if (drawing.version !== VERSION) return []
   const patches = Object.entries(drawing.maps ?? {}).map(([key, patch]) => [Number(key), patch])
-  return /** @type {[number, Patch][]} */ (patches).sort(([a], [b]) => a - b)
+  return /** @type {[number, Patch][]} */ (patches)
+    .filter(([, patch]) => typeof patch?.base === "string")
+    .sort(([a], [b]) => a - b)
 }
 
 /**
@@ -64,7 +66,7 @@ export function isStale(patch, base) {
  */
 export function summaryOf(drawing, told) {
   const patches = patchesOf(drawing)
-  if (!patches.length && drawing.version > VERSION) {
+  if (!patches.length && (drawing.version ?? 0) > VERSION) {
     return { text: "drawn with a newer version of Finesse", stale: false }
   }
   if (!patches.length) return { text: "no drawing", stale: false }

@@ -4,7 +4,7 @@
 import { app } from "../lib/comfy.js"
 import { useStyleSheet } from "../lib/dom.js"
 import { addElementWidget } from "../lib/dom_widget.js"
-import { upstreamPicture, watch } from "../lib/upstream.js"
+import { upstreamPicture } from "../lib/upstream.js"
 import { drawingOf } from "./drawing.js"
 import { clearDrawing, editMap, isBusy, toast } from "./open.js"
 import { Panel } from "./panel.js"
@@ -37,12 +37,7 @@ function addPanel(node, name) {
   useStyleSheet(new URL("host.css", import.meta.url))
   /** @type {import("./drawing.js").Drawing} */
   let drawing = {}
-  let stopWatching = () => {}
   const surroundings = () => ({ told: toldBy(node), upstream: upstreamPicture(node, "map") })
-  const whatIsShown = () => {
-    const { told, upstream } = surroundings()
-    return [upstream, ...(told?.maps ?? []).map((map) => map.sha256)].join()
-  }
   const panel = new Panel({ onEdit: () => edit(node), onClear: () => clearDrawing(node) })
   const refresh = () => panel.show({ drawing, ...surroundings(), busy: isBusy(node) })
   refreshers.set(node, refresh)
@@ -52,13 +47,9 @@ function addPanel(node, name) {
       drawing = drawingOf(value)
       refresh()
     },
-    minHeight: () => 230,
-    onAdded: () => {
-      stopWatching()
-      stopWatching = watch(whatIsShown, refresh)
-      refresh()
-    },
-    onRemoved: () => stopWatching(),
+    surroundings: () => Object.values(surroundings()),
+    refresh,
+    minHeight: 230,
   })
   return { widget, minWidth: WIDTH, minHeight: 460 }
 }

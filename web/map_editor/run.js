@@ -2,7 +2,7 @@
 // What Edit Map told of its last run, and a run of it alone when that is missing or out of date.
 
 import { api, app, locatorOf, outputsOf } from "../lib/comfy.js"
-import { subgraphNodeOf } from "../lib/upstream.js"
+import { executionIdOf } from "../lib/upstream.js"
 
 export const NODE = "FinesseEditMap"
 export const INPUT = "drawing"
@@ -129,12 +129,6 @@ async function isThere(/** @type {import("./drawing.js").Told} */ { maps }) {
   const { filename, subfolder, type } = maps[0]
   const place = new URLSearchParams({ filename, subfolder, type })
   return (await api.fetchApi(`/view?${place}`, { method: "HEAD" })).ok
-}
-
-/** The node's key in a prompt: its id, behind those of the subgraph nodes it lies in. @param {any} node @returns {string} */
-function executionIdOf(node) {
-  const outer = node.graph.isRootGraph === false ? subgraphNodeOf(node.graph) : null
-  return outer ? `${executionIdOf(outer)}:${node.id}` : String(node.id)
 }
 
 /** The Edit Map with a key in a prompt, if the graph has it. @param {string} executionId */

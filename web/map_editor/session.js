@@ -1,10 +1,11 @@
 // @ts-check
 // What the editor is handed: the maps with what is drawn on them, and the pictures around the node.
 
-import { api, app, outputsOf, viewUrl } from "../lib/comfy.js"
-import { subgraphNodeOf } from "../lib/upstream.js"
+import { api, outputsOf, viewUrl } from "../lib/comfy.js"
+import { allNodes, subgraphNodeOf } from "../lib/upstream.js"
 import { isStale, patchesOf } from "./drawing.js"
 import { toBase64 } from "./model/patch.js"
+import { toldBy } from "./run.js"
 
 const MOST_SOURCES = 20
 const SUBGRAPH_OUTPUT = -20 // the id that links to a subgraph's own outputs have as their target
@@ -54,7 +55,7 @@ export async function sessionOf(node, told, drawing) {
  * @param {import("./drawing.js").Patch} patch
  * @returns {Promise<string | null>} null when the file is not on the server
  */
-export async function pngOf({ png, file }) {
+async function pngOf({ png, file }) {
   if (png || !file) return png ?? null
   const answer = await api.fetchApi(`/view?${new URLSearchParams(placeOf(file))}`)
   return answer.ok ? toBase64(new Uint8Array(await answer.arrayBuffer())) : null
@@ -118,13 +119,10 @@ function entered(graph, link) {
  * @returns {{name: string, url: string}[]}
  */
 function sourcesAround(node) {
-  const root = app.rootGraph ?? app.graph
-  const graphs = new Set([node.graph, root, ...(root.subgraphs?.values() ?? [])])
-  const others = [...graphs]
-    .flatMap((graph) => graph.nodes)
-    .filter((/** @type {any} */ each) => each !== node)
+  const others = new Set([...node.graph.nodes, ...allNodes()])
+  others.delete(node)
   const seen = new Set()
-  const sources = others.flatMap((other) => {
+  const sources = [...others].flatMap((other) => {
     const urls = picturesOf(other).filter((url) => !seen.has(url) && seen.add(url))
     return urls.map((url, place) => ({
       url,
@@ -136,8 +134,8 @@ function sourcesAround(node) {
 
 /** The addresses of the pictures that a node shows. @param {any} node @returns {string[]} */
 function picturesOf(node) {
-  const { images = [], finesse_map: told, animated } = outputsOf(node)
-  const maps = told?.at(-1)?.maps ?? []
+  const { images = [], animated } = outputsOf(node)
+  const maps = toldBy(node)?.maps ?? []
   const files = [...images, ...maps].filter(
     (file) => file?.filename && /\.(png|jpe?g|webp)$/i.test(file.filename),
   )

@@ -1,7 +1,7 @@
 // @ts-check
 // The seed picker as an element: the maps as a grid, the best first, one of them pinned or none.
 
-import { button, element, loadImage, useStyleSheet } from "../lib/dom.js"
+import { button, element, icon, loadImage, useStyleSheet } from "../lib/dom.js"
 import * as logic from "./candidates.js"
 
 const PIN = "M9.5 1.5 14.5 6.5 11.5 7.5 8.9 10.1 8.6 13.4 2.6 7.4 5.9 7.1 8.5 4.5Z M5.2 10.8 1.5 14.5"
@@ -72,7 +72,7 @@ export class SeedPicker {
     this.painter.disconnect()
     this.cells = (grid?.candidates ?? []).map((candidate, place) => this.cellOf(candidate, place))
     this.list.replaceChildren(...this.cells)
-    this.list.scrollTop = 0
+    this.list.scrollTop = (this.cells[this.taken]?.offsetTop ?? 0) - (this.cells[0]?.offsetTop ?? 0)
     this.refresh()
     const sheet = sheetUrl && (await loadImage(sheetUrl).catch(() => null))
     if (!sheet || grid !== this.grid) return
@@ -124,7 +124,7 @@ export class SeedPicker {
       cell.classList.toggle("finesse-seeds-pinned", pinned)
       cell.setAttribute("aria-selected", String(place === taken))
       cell.querySelector("svg")?.remove()
-      if (pinned) cell.append(pinIcon())
+      if (pinned) cell.append(icon(PIN))
     })
     this.count.textContent = logic.summary(candidates)
     this.auto.setAttribute("aria-pressed", String(!this.linked && this.pin === logic.AUTO))
@@ -198,18 +198,4 @@ export class SeedPicker {
     if (place >= 0) this.cells[place].scrollIntoView({ block: "nearest" })
     this.tell(place)
   }
-
-  /** Stop watching. */
-  remove() {
-    this.painter.disconnect()
-  }
-}
-
-function pinIcon() {
-  const space = "http://www.w3.org/2000/svg"
-  const icon = document.createElementNS(space, "svg")
-  icon.setAttribute("viewBox", "0 0 16 16")
-  icon.append(document.createElementNS(space, "path"))
-  icon.firstElementChild?.setAttribute("d", PIN)
-  return icon
 }

@@ -27,6 +27,7 @@ test("patches come in the batch's order", () => {
   const places = drawing.patchesOf(drawn({ 10: patch(), 2: patch() })).map(([place]) => place)
   assert.deepEqual(places, [2, 10])
   assert.deepEqual(drawing.patchesOf({}), [])
+  assert.deepEqual(drawing.patchesOf(drawn({ 0: null, 1: "x", 2: {} })), []) // of a damaged workflow
 })
 
 test("a patch is stale on another map, another size and no map", () => {

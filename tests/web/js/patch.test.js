@@ -81,3 +81,14 @@ test("base64 carries every byte, also of large files", () => {
   const bytes = Uint8Array.from({ length: 100_000 }, (_, i) => (i * 7) % 256)
   assert.deepEqual(fromBase64(toBase64(bytes)), bytes)
 })
+
+test("a file is not unpacked past what it may hold", async () => {
+  const claiming = async (/** @type {number} */ width) => {
+    const file = await encodePng(new Raster(5000, 1))
+    new DataView(file.buffer).setUint32(16, width)
+    return decodePng(file)
+  }
+  await assert.rejects(claiming(1), /not the 5 bytes/)
+  await assert.rejects(claiming(6000), /not the 24001 bytes/)
+  await assert.rejects(claiming(2 ** 31), /at most 134217728 in all/)
+})

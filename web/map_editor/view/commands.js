@@ -210,7 +210,7 @@ export function run(id, at) {
 }
 
 /** @param {KeyboardEvent} event @returns {string} such as "mod+shift+z" */
-export function keyOf(event) {
+function keyOf(event) {
   const key = event.key.toLowerCase()
   const named = key.length > 1 || /[a-z0-9]/.test(key) // Shift is part of typing "?"
   return [event.ctrlKey || event.metaKey ? "mod+" : "", event.shiftKey && named ? "shift+" : "", key].join("")

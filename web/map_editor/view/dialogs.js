@@ -76,7 +76,7 @@ export async function asksToReapply(root, base, drawn, which) {
     view(base, "The new map"),
     view(drawn, "With your drawing"),
   )
-  const text = `The map below has changed since you drew${which}. Re-apply your drawing to the new map, or drop it?`
+  const text = `The map has changed since you drew${which}. Re-apply your drawing to the new map, or drop it?`
   const answers = [
     { text: "Drop", value: "drop" },
     { text: "Re-apply", value: "reapply", kind: /** @type {const} */ ("primary") },

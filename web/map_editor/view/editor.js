@@ -3,7 +3,7 @@
 
 import { Palette } from "../model/palette.js"
 import { recall } from "../model/recall.js"
-import { WHITE, pack, unpack } from "../model/raster.js"
+import { WHITE, grey, unpack } from "../model/raster.js"
 import { allOf, combine } from "../model/select.js"
 import { lift } from "../model/transform.js"
 import { sketchColours } from "./guess.js"
@@ -94,6 +94,13 @@ export class Editor extends Signals {
     return loaded
   }
 
+  /** Brush and letters to begin with, in proportion to the map. @param {LoadedMap} map */
+  sizeTools({ document: { raster } }) {
+    const side = Math.min(raster.width, raster.height)
+    this.setBrushWidth(side / 40)
+    this.text.height = Math.max(8, Math.round(side / 10))
+  }
+
   /** @param {number} index */
   async showMap(index) {
     await this.load(index)
@@ -119,7 +126,7 @@ export class Editor extends Signals {
       const [most] = this.palette.labelsIn(this.raster)
       if (this.palette.indexOf(this.paint) < 0) this.setPaint(this.palette.values[most?.index ?? 0])
     } else if (mode === "sketch") this.setPaint(sketchColours(this.raster.data).line)
-    else if (mode === "depth") this.setPaint(pack(200, 200, 200))
+    else if (mode === "depth") this.setPaint(grey(200))
     else this.setPaint(this.raster.at(this.raster.width >> 1, this.raster.height >> 1))
   }
 

@@ -2,9 +2,10 @@
 // Dragging the selection: inside it moves, at its handles it is scaled or turned.
 
 import { PieceLayer } from "./layers.js"
+import { dot, square } from "./marks.js"
 import {
-  HANDLES,
   centreOf,
+  handlesOf,
   hit,
   inWholePixels,
   pointOf,
@@ -149,11 +150,8 @@ export class Grab {
     context.moveTo(top.x, top.y)
     context.lineTo(turn.x, turn.y)
     context.stroke()
-    for (const { u, v } of HANDLES) {
-      const narrow = u ? box.height * this.placement.scaleY : box.width * this.placement.scaleX
-      if ((u && v) || narrow > 4 * NEAR * px)
-        square(context, corner(u, v), this.placement.degrees, 4 * px, px)
-    }
+    for (const { u, v } of handlesOf(box, this.placement, NEAR * px))
+      square(context, corner(u, v), this.placement.degrees, 4 * px, px)
     dot(context, turn, 4.5 * px, px)
   }
 
@@ -185,29 +183,4 @@ function moved(from, at) {
   const [dx, dy] = [Math.round(at.x - from.x), Math.round(at.y - from.y)]
   if (!at.shift) return { dx, dy }
   return Math.abs(dx) > Math.abs(dy) ? { dx, dy: 0 } : { dx: 0, dy }
-}
-
-function square(context, { x, y }, degrees, half, px) {
-  context.save()
-  context.translate(x, y)
-  context.rotate((degrees * Math.PI) / 180)
-  context.beginPath()
-  context.rect(-half, -half, 2 * half, 2 * half)
-  context.restore()
-  ink(context, px)
-}
-
-/** A round handle. */
-export function dot(context, { x, y }, radius, px, colour = "#fff") {
-  context.beginPath()
-  context.arc(x, y, radius, 0, 2 * Math.PI)
-  ink(context, px, colour)
-}
-
-function ink(context, px, colour = "#fff") {
-  context.fillStyle = colour
-  context.strokeStyle = "#0b6fc2"
-  context.lineWidth = 1.5 * px
-  context.fill()
-  context.stroke()
 }

@@ -100,7 +100,7 @@ export class PieceLayer {
 }
 
 /** @param {Int32Array} segments @returns {Path2D} */
-export function pathOf(segments) {
+function pathOf(segments) {
   const path = new Path2D()
   for (let i = 0; i < segments.length; i += 4) {
     path.moveTo(segments[i], segments[i + 1])
@@ -110,6 +110,6 @@ export function pathOf(segments) {
 }
 
 /** @param {Uint32Array} data packed pixels @returns {ImageData} that shares their memory */
-export function imageOver(data, width, height) {
+function imageOver(data, width, height) {
   return new ImageData(new Uint8ClampedArray(/** @type {ArrayBuffer} */ (data.buffer)), width, height)
 }

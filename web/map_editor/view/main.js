@@ -36,7 +36,7 @@ export async function openMap(session) {
   document.body.replaceChildren(root)
   root.append(element("p", { class: "loading" }, "Loading the map…"))
   const editor = new Editor({ ...session, maps: await settleStale(root, session) })
-  await editor.load(session.index)
+  editor.sizeTools(await editor.load(session.index))
   const kept = await new Promise((close) => {
     const workspace = new Workspace(root, editor, close)
     workspace.showMap(session.index)

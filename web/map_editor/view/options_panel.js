@@ -3,7 +3,7 @@
 
 import { element } from "../../lib/dom.js"
 import { depthShift } from "../model/draw.js"
-import { BLACK, WHITE, pack, unpack } from "../model/raster.js"
+import { BLACK, WHITE, grey, pack, unpack } from "../model/raster.js"
 import { run } from "./commands.js"
 import { checkbox, choice, iconButton, section, slider, swatch, textButton } from "./controls.js"
 import { rasterOf } from "./load.js"
@@ -15,8 +15,7 @@ import { TOOLS } from "./tools.js"
 
 /** @typedef {import("./workspace.js").Workspace} Workspace */
 
-const percent = (grey) => `${Math.round(grey / 2.55)} %`
-const grey = (value) => pack(value, value, value)
+const percent = (level) => `${Math.round(level / 2.55)} %`
 
 /** @param {Workspace} at @returns {HTMLElement} */
 export function optionsPanel(at) {

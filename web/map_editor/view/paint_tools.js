@@ -1,9 +1,10 @@
 // @ts-check
 // The tools that paint: brush, eraser, straight line, bucket, eyedropper, and a depth's gradient.
 
-import { pack } from "../model/raster.js"
+import { grey } from "../model/raster.js"
 import { fillMask, floodFill, gradient, line, stroke } from "../model/draw.js"
-import { dot } from "./grab.js"
+import { css } from "./controls.js"
+import { dot, outlined } from "./marks.js"
 import { inside, pick } from "./select_tools.js"
 
 /**
@@ -12,8 +13,6 @@ import { inside, pick } from "./select_tools.js"
  * @typedef {import("./viewport.js").Pointer} Pointer
  * @typedef {[number, number]} Point
  */
-
-const grey = (value) => pack(value, value, value)
 
 class PaintingTool {
   cursor = "crosshair"
@@ -210,19 +209,12 @@ export class GradientTool extends PaintingTool {
     const { from, to } = this
     if (!from || !to) return
     const values = this.editor.gradient
-    for (const [width, colour] of [
-      [3, "rgba(0, 0, 0, .6)"],
-      [1.25, "#fff"],
-    ]) {
-      context.lineWidth = Number(width) * px
-      context.strokeStyle = String(colour)
-      context.beginPath()
-      context.moveTo(from.x, from.y)
-      context.lineTo(to.x, to.y)
-      context.stroke()
-    }
-    dot(context, from, 6 * px, px, `rgb(${values.from} ${values.from} ${values.from})`)
-    dot(context, to, 6 * px, px, `rgb(${values.to} ${values.to} ${values.to})`)
+    const way = new Path2D()
+    way.moveTo(from.x, from.y)
+    way.lineTo(to.x, to.y)
+    outlined(context, way, px)
+    dot(context, from, 6 * px, px, css(grey(values.from)))
+    dot(context, to, 6 * px, px, css(grey(values.to)))
   }
 
   #length() {

@@ -9,7 +9,7 @@ import { icon } from "./icons.js"
 
 /** @param {Editor} editor @returns {HTMLElement} */
 export function palettePanel(editor) {
-  const palette = /** @type {import("../model/palette.js").Palette} */ (editor.palette)
+  const palette = paletteOf(editor)
   const search = element("input", {
     type: "search",
     placeholder: `Search ${palette.labels.length} labels`,
@@ -17,94 +17,27 @@ export function palettePanel(editor) {
   })
   const list = element("div", { class: "labels", role: "listbox", "aria-label": "Labels" })
   const paint = element("div", { class: "paint-with", title: "What brush, line, fill and recolour paint" })
-  const panel = element(
-    "section",
-    { class: "section palette" },
-    paint,
-    element("label", { class: "search" }, /** @type {any} */ (icon("search")), search),
-    list,
-  )
-  /** @type {Map<number, number>} labels of the map, each with its part of it */
-  let shares = new Map()
-  const choose = (index) => editor.setPaint(palette.values[index])
-
-  const row = (index, share) => {
-    const chosen = palette.values[index] === editor.paint
-    const all = iconButton(
-      "all",
-      `Select all ${palette.labels[index]} on the map`,
-      () => editor.selectAllOf(palette.values[index]),
-      "quiet",
-    )
-    const name = element(
-      "button",
-      {
-        type: "button",
-        class: "label",
-        role: "option",
-        title: "Paint with this label. Double click: select all of it",
-        "aria-selected": chosen,
-        onclick: () => choose(index),
-        ondblclick: () => editor.selectAllOf(palette.values[index]),
-      },
-      swatch(palette.values[index]),
-      element("span", {}, palette.labels[index]),
-      element("small", { class: share === "missing" ? "missing" : "" }, share),
-    )
-    const row = element(
-      "div",
-      { class: chosen ? "label-row chosen" : "label-row", "data-index": index },
-      name,
-    )
-    if (shares.has(index)) row.append(all)
-    return row
-  }
-
-  const group = (title, indices, told) => {
-    if (!indices.length) return []
-    return [element("h4", {}, title), ...indices.map((index) => row(index, told(index)))]
-  }
 
   const show = () => {
-    const pixels = editor.raster.data.length
-    shares = new Map(editor.shares.map(({ index, area }) => [index, area / pixels]))
-    const share = (index) => (shares.has(index) ? percent(shares.get(index)) : "")
     const scroll = list.scrollTop
-    if (search.value.trim()) {
-      const found = palette.search(search.value)
-      list.replaceChildren(...found.map((index) => row(index, share(index))))
-      if (!found.length)
-        list.append(element("p", { class: "empty" }, `No label is called “${search.value.trim()}”.`))
-    } else {
-      const wanted = [...new Set(editor.session.wanted.flatMap(({ labels }) => labels))]
-      const shown = editor.shares.map(({ index }) => index).filter((index) => !wanted.includes(index))
-      const rest = palette.labels
-        .map((_, index) => index)
-        .filter((index) => !wanted.includes(index) && !shares.has(index))
-      list.replaceChildren(
-        ...group("From the prompt", wanted, (index) => share(index) || "missing"),
-        ...group("On this map", shown, share),
-        ...group(wanted.length || shown.length ? "All others" : "All", rest, () => ""),
-      )
-    }
+    const text = search.value.trim()
+    list.replaceChildren(...(text ? foundRows(editor, text) : allRows(editor)))
     list.scrollTop = scroll
   }
-
+  const endSearch = () => {
+    search.value = ""
+    search.blur()
+    show()
+  }
   search.addEventListener("input", show)
   search.addEventListener("keydown", (event) => {
     event.stopPropagation()
-    if (event.key === "Enter" && search.value.trim()) {
-      const [first] = palette.search(search.value)
-      if (first === undefined) return
-      choose(first)
-      search.value = ""
-      search.blur()
-      show()
-    } else if (event.key === "Escape") {
-      search.value = ""
-      search.blur()
-      show()
-    }
+    if (event.key === "Escape") endSearch()
+    if (event.key !== "Enter" || !search.value.trim()) return
+    const [first] = palette.search(search.value)
+    if (first === undefined) return
+    editor.setPaint(palette.values[first])
+    endSearch()
   })
   editor.on("facts", show)
   editor.on("paint", () => {
@@ -116,10 +49,85 @@ export function palettePanel(editor) {
       entry.firstElementChild?.setAttribute("aria-selected", String(chosen))
     }
   })
-  return panel
+  return element(
+    "section",
+    { class: "section palette" },
+    paint,
+    element("label", { class: "search" }, /** @type {any} */ (icon("search")), search),
+    list,
+  )
 }
 
-/** @param {number | undefined} share */
-function percent(share = 0) {
+/** @param {Editor} editor @param {string} text */
+function foundRows(editor, text) {
+  const found = paletteOf(editor).search(text)
+  if (!found.length) return [element("p", { class: "empty" }, `No label is called “${text}”.`)]
+  const shares = sharesOf(editor)
+  return found.map((index) => labelRow(editor, index, shares.get(index)))
+}
+
+/** Those of the prompt first, then those of the map. @param {Editor} editor */
+function allRows(editor) {
+  const shares = sharesOf(editor)
+  const wanted = [...new Set(editor.session.wanted.flatMap(({ labels }) => labels))]
+  const shown = [...shares.keys()].filter((index) => !wanted.includes(index))
+  const rest = [...paletteOf(editor).labels.keys()].filter(
+    (index) => !wanted.includes(index) && !shares.has(index),
+  )
+  const group = (title, indices, absent = "") => {
+    if (!indices.length) return []
+    const rows = indices.map((index) => labelRow(editor, index, shares.get(index), absent))
+    return [element("h4", {}, title), ...rows]
+  }
+  return [
+    ...group("From the prompt", wanted, "missing"),
+    ...group("On this map", shown),
+    ...group(wanted.length || shown.length ? "All others" : "All", rest),
+  ]
+}
+
+/**
+ * @param {Editor} editor
+ * @param {number} index
+ * @param {string | undefined} share of the map; undefined where it is not on it
+ * @param {string} [absent] what is told then
+ */
+function labelRow(editor, index, share, absent = "") {
+  const { labels, values } = paletteOf(editor)
+  const [label, value] = [labels[index], values[index]]
+  const chosen = value === editor.paint
+  const selectAll = () => editor.selectAllOf(value)
+  const name = element(
+    "button",
+    {
+      type: "button",
+      class: "label",
+      role: "option",
+      title: "Paint with this label. Double click: select all of it",
+      "aria-selected": chosen,
+      onclick: () => editor.setPaint(value),
+      ondblclick: selectAll,
+    },
+    swatch(value),
+    element("span", {}, label),
+    element("small", { class: absent && !share ? "missing" : "" }, share ?? absent),
+  )
+  const all = share ? iconButton("all", `Select all ${label} on the map`, selectAll, "quiet") : null
+  return element("div", { class: chosen ? "label-row chosen" : "label-row", "data-index": index }, name, all)
+}
+
+/** The labels of the map with their part of it, the largest first. @param {Editor} editor @returns {Map<number, string>} */
+function sharesOf(editor) {
+  const pixels = editor.raster.data.length
+  return new Map(editor.shares.map(({ index, area }) => [index, percent(area / pixels)]))
+}
+
+/** @param {Editor} editor of a segmentation map */
+function paletteOf(editor) {
+  return /** @type {import("../model/palette.js").Palette} */ (editor.palette)
+}
+
+/** @param {number} share */
+function percent(share) {
   return share < 0.001 ? "<0.1 %" : `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`
 }

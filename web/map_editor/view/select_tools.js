@@ -3,6 +3,7 @@
 
 import { box, lasso, regionAt } from "../model/select.js"
 import { Grab } from "./grab.js"
+import { dashed } from "./marks.js"
 
 /**
  * @typedef {import("./editor.js").Editor} Editor
@@ -126,7 +127,9 @@ export class BoxTool extends SelectingTool {
   sketch({ context, px }) {
     if (!this.from) return
     const { x, y, width, height } = this.#rect()
-    dashed(context, px, () => context.rect(x, y, width, height))
+    const edge = new Path2D()
+    edge.rect(x, y, width, height)
+    dashed(context, edge, px)
   }
 
   #rect() {
@@ -168,7 +171,9 @@ export class LassoTool extends SelectingTool {
 
   sketch({ context, px }) {
     if (this.points.length < 2) return
-    dashed(context, px, () => this.points.forEach(([x, y]) => context.lineTo(x, y)))
+    const way = new Path2D()
+    for (const [x, y] of this.points) way.lineTo(x, y)
+    dashed(context, way, px)
   }
 }
 
@@ -193,17 +198,4 @@ function objectAt({ raster, guide, tolerance }, at) {
     for (let x = 0; x < raster.width; x++, i++) mask[i] = found[row + Math.floor((x + 0.5) * across)]
   }
   return mask
-}
-
-function dashed(context, px, trace) {
-  context.lineWidth = px
-  context.setLineDash([4 * px, 4 * px])
-  for (const [turn, colour] of ["#000", "#fff"].entries()) {
-    context.strokeStyle = colour
-    context.lineDashOffset = 4 * turn * px
-    context.beginPath()
-    trace()
-    context.stroke()
-  }
-  context.setLineDash([])
 }

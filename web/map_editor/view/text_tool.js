@@ -3,6 +3,7 @@
 
 import { element } from "../../lib/dom.js"
 import { textMask } from "../model/draw.js"
+import { css } from "./controls.js"
 
 /**
  * @typedef {import("./editor.js").Editor} Editor
@@ -100,12 +101,11 @@ export class TextTool {
     if (!this.entry || !this.place) return
     const { zoom } = this.viewport.camera
     const at = this.viewport.camera.toScreen(this.place.x, this.place.y)
-    const value = this.editor.paint
     Object.assign(this.entry.style, {
       left: `${at.x}px`,
       top: `${at.y}px`,
       font: fontOf(this.editor.text, zoom),
-      color: `rgb(${value & 255} ${(value >>> 8) & 255} ${(value >>> 16) & 255})`,
+      color: css(this.editor.paint),
     })
   }
 }

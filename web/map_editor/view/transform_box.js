@@ -12,7 +12,7 @@
 export const unmoved = () => ({ dx: 0, dy: 0, scaleX: 1, scaleY: 1, degrees: 0, flipX: false, flipY: false })
 
 /** The handles that scale, by their place in the box: -1, 0 or 1 across and down. */
-export const HANDLES = [-1, 0, 1]
+const HANDLES = [-1, 0, 1]
   .flatMap((v) => [-1, 0, 1].map((u) => ({ u, v })))
   .filter(({ u, v }) => u || v)
 
@@ -54,22 +54,30 @@ export function turnHandle(box, placement, reach) {
 }
 
 /**
+ * The handles that a box has room for: on a narrow one the corners only.
+ * @param {Box} box
+ * @param {Placement} placement
+ * @param {number} near how far from a handle still counts, in the map's pixels
+ */
+export function handlesOf(box, placement, near) {
+  const [width, height] = [box.width * placement.scaleX, box.height * placement.scaleY]
+  return HANDLES.filter(({ u, v }) => (u && v) || (u ? height : width) > 4 * near)
+}
+
+/**
  * What lies under a point.
  * @param {Box} box
  * @param {Placement} placement
  * @param {Point} point
- * @param {number} near how far from a handle still counts, in the map's pixels
+ * @param {number} near as in `handlesOf`
  * @param {number} reach of the handle that turns
  * @returns {{kind: "turn"} | {kind: "scale", u: number, v: number} | {kind: "inside"} | null}
  */
 export function hit(box, placement, point, near, reach) {
   const close = (at) => Math.hypot(at.x - point.x, at.y - point.y) <= near
   if (close(turnHandle(box, placement, reach))) return { kind: "turn" }
-  const roomy = (u, v) =>
-    (u && v) || (u ? box.height * placement.scaleY : box.width * placement.scaleX) > 4 * near
-  for (const { u, v } of HANDLES) {
-    if (roomy(u, v) && close(pointOf(box, placement, u, v))) return { kind: "scale", u, v }
-  }
+  const handle = handlesOf(box, placement, near).find(({ u, v }) => close(pointOf(box, placement, u, v)))
+  if (handle) return { kind: "scale", ...handle }
   const centre = centreOf(box, placement)
   const local = turned(point.x - centre.x, point.y - centre.y, -placement.degrees)
   const inside =

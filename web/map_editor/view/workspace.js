@@ -8,6 +8,7 @@ import { ask, showHelp } from "./dialogs.js"
 import { Editor } from "./editor.js"
 import { RasterLayer, SelectionLayer } from "./layers.js"
 import { rasterOf } from "./load.js"
+import { outlined } from "./marks.js"
 import { optionsPanel } from "./options_panel.js"
 import { pasteFrom } from "./paste_dialog.js"
 import { inside } from "./select_tools.js"
@@ -219,14 +220,7 @@ export class Workspace extends Signals {
       pen.context.save()
       this.tools.grab.carry(pen.context)
       const grown = this.tools.grab.dragging ? Math.max(0.05, this.tools.grab.placement.scaleX) : 1
-      for (const [width, colour] of [
-        [3, "rgba(0, 0, 0, .55)"],
-        [1.25, "#fff"],
-      ]) {
-        pen.context.lineWidth = (Number(width) * pen.px) / grown
-        pen.context.strokeStyle = String(colour)
-        pen.context.stroke(outline)
-      }
+      outlined(pen.context, outline, pen.px / grown)
       pen.context.restore()
     }
     this.tool.draw?.(pen)
