@@ -8,7 +8,6 @@ Writes web/docs/<node>.webp in Nodes 2.0, the page's newer look.
 from __future__ import annotations
 
 import io
-import json
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
@@ -25,7 +24,8 @@ from ...miniature.workflows import examples
 from .browser import find_browser
 from .conftest import READY
 
-DOCS = Path(__file__).resolve().parents[2] / "web" / "docs"
+ROOT = Path(__file__).resolve().parents[2]
+DOCS, SCHEMAS = ROOT / "web" / "docs", ROOT / "tests" / "node_schemas.json"
 SCALE = 1.5  # pixels of the picture for one of the page
 MARGIN = 12
 RUN = """async () => {
@@ -60,14 +60,14 @@ def homes(wanted: Collection[str]) -> dict[str, list[str]]:
 
 
 @contextmanager
-def comfyui_page() -> Iterator[tuple[Page, Path]]:
+def comfyui_page(width: int = 1600, height: int = 1600) -> Iterator[tuple[Page, Path]]:
     """ComfyUI's page in Nodes 2.0 with the examples on the miniature, and ComfyUI's folder."""
     with ComfyServer() as server, sync_playwright() as playwright:
         with closing(server.client()) as client:
             offer(client, server.folder)
             client.post("/settings", {"Comfy.VueNodes.Enabled": True})
         browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1600, "height": 1600}, device_scale_factor=SCALE)
+        page = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=SCALE)
         page.set_default_timeout(600_000)
         page.goto(server.address)
         page.wait_for_function(READY)
@@ -87,16 +87,17 @@ def picture_of(page: Page, kind: str) -> Image.Image:
 
 def main(wanted: Collection[str]) -> None:
     with comfyui_page() as (page, folder):
-        for name, kinds in homes(
-            wanted or json.loads((DOCS.parents[1] / "tests/node_schemas.json").read_text())
-        ).items():
-            page.evaluate(
-                "workflow => app.loadGraphData(workflow)", read_json(folder / PANEL / FOLDER / f"{name}.json")
-            )
-            page.evaluate(RUN)
-            for kind in kinds:
-                with replacing(DOCS / f"{kind}.webp") as path:
-                    picture_of(page, kind).save(path, "webp", quality=80, method=6)
+        for name, kinds in homes(wanted or read_json(SCHEMAS)).items():
+            own, stock = read_json(folder / PANEL / FOLDER / f"{name}.json"), examples()[name]
+            ran = {node["type"] for node in own["nodes"]}  # the miniature has one of its own for SAM
+            for workflow, shown in ((own, ran & set(kinds)), (stock, set(kinds) - ran)):
+                if shown:
+                    page.evaluate("workflow => app.loadGraphData(workflow)", workflow)
+                if shown and workflow is own:
+                    page.evaluate(RUN)
+                for kind in sorted(shown):
+                    with replacing(DOCS / f"{kind}.webp") as path:
+                        picture_of(page, kind).save(path, "webp", quality=80, method=6)
 
 
 if __name__ == "__main__":

@@ -27,3 +27,6 @@ def test_the_info_panel_shows_a_nodes_help(page, node_id):
     page.get_by_test_id("info-button").click()
 
     page.get_by_role("heading", name=heading, exact=True).wait_for()
+    picture = page.locator(f'img[src$="{node_id}.webp"]')
+    picture.wait_for()
+    assert picture.evaluate("async image => { await image.decode(); return image.naturalWidth }") > 300
