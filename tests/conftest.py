@@ -15,6 +15,7 @@ MEASURED: list[str] = []
 
 def pytest_addoption(parser):
     parser.addoption("--write-schemas", action="store_true", help="write tests/node_schemas.json anew")
+    parser.addoption("--frontend", help="folder of another page for ComfyUI to serve than its own")
 
 
 @pytest.fixture(scope="session")
@@ -39,10 +40,11 @@ def weights(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory, weights):
+def server(tmp_path_factory, weights, pytestconfig):
     """The one ComfyUI of the session."""
-    folder = tmp_path_factory.mktemp("comfyui")
-    with ComfyServer(folder, environment={"FINESSE_MINIATURE": str(weights)}) as running:
+    folder, frontend = tmp_path_factory.mktemp("comfyui"), pytestconfig.getoption("--frontend")
+    arguments = ["--front-end-root", frontend] if frontend else []
+    with ComfyServer(folder, None, arguments, {"FINESSE_MINIATURE": str(weights)}) as running:
         yield running
 
 
