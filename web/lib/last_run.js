@@ -12,7 +12,8 @@ export const lastRun = {
 }
 
 async function recall() {
-  const silent = () => allNodes().filter((node) => hasEditor(node) && !Object.keys(told(outputsOf(node))).length)
+  const silent = () =>
+    allNodes().filter((node) => hasEditor(node) && !Object.keys(told(outputsOf(node))).length)
   if (!silent().length) return
   const workflow = app.rootGraph.id
   const answer = await api.fetchApi(`/history?max_items=${RUNS}`)

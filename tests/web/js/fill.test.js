@@ -55,7 +55,10 @@ test("only the surroundings of a hole are made", () => {
 
 function groundIn(rows) {
   const raster = drawn(rows)
-  const patch = filledGround(raster, Uint8Array.from(rows.join(""), (mark) => (mark === "x" ? 1 : 0)))
+  const patch = filledGround(
+    raster,
+    Uint8Array.from(rows.join(""), (mark) => (mark === "x" ? 1 : 0)),
+  )
   raster.put(patch.raster, patch.x, patch.y)
   return letters(raster)
 }

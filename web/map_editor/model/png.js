@@ -217,7 +217,8 @@ async function inflated(bytes, size) {
     else await reader.cancel()
     length += value.length
   }
-  if (length !== size) throw new Error(`the PNG's pixels are not the ${size} bytes of its size; save it again`)
+  if (length !== size)
+    throw new Error(`the PNG's pixels are not the ${size} bytes of its size; save it again`)
   return whole
 }
 

@@ -12,9 +12,7 @@
 export const unmoved = () => ({ dx: 0, dy: 0, scaleX: 1, scaleY: 1, degrees: 0, flipX: false, flipY: false })
 
 /** The handles that scale, by their place in the box: -1, 0 or 1 across and down. */
-const HANDLES = [-1, 0, 1]
-  .flatMap((v) => [-1, 0, 1].map((u) => ({ u, v })))
-  .filter(({ u, v }) => u || v)
+const HANDLES = [-1, 0, 1].flatMap((v) => [-1, 0, 1].map((u) => ({ u, v }))).filter(({ u, v }) => u || v)
 
 const radians = (degrees) => (degrees * Math.PI) / 180
 
