@@ -34,12 +34,17 @@ def browser():
         running.close()
 
 
+def touch_models(folder):
+    """Empty files in ComfyUI's folder for those of MODEL_FILES that are not there."""
+    for name in MODEL_FILES:
+        (folder / "models" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "models" / name).touch()
+
+
 @pytest.fixture(scope="session")
 def users_files(server):
     """What users have: the files that the notes of the examples name, and what `dev.py serve` offers."""
-    for name in MODEL_FILES:
-        (server.folder / "models" / name).parent.mkdir(parents=True, exist_ok=True)
-        (server.folder / "models" / name).touch()
+    touch_models(server.folder)
     connection = server.client()
     connection.upload(png(scene(1, 512).image), "example.png")
     offer(connection, server.folder)

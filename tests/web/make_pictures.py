@@ -22,7 +22,7 @@ from ...miniature.comfy_server import ComfyServer
 from ...miniature.page_workflows import FOLDER, PANEL, offer
 from ...miniature.workflows import examples
 from .browser import find_browser
-from .conftest import READY
+from .conftest import READY, touch_models
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS, SCHEMAS = ROOT / "web" / "docs", ROOT / "tests" / "node_schemas.json"
@@ -66,6 +66,7 @@ def comfyui_page(width: int = 1600, height: int = 1600) -> Iterator[tuple[Page, 
         with closing(server.client()) as client:
             offer(client, server.folder)
             client.post("/settings", {"Comfy.VueNodes.Enabled": True})
+        touch_models(server.folder)
         browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=SCALE)
         page.set_default_timeout(600_000)
