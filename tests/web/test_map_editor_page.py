@@ -261,3 +261,14 @@ def test_the_whole_map_stays_and_the_editor_says_why(desk, key):
 
     assert "nothing to fill it from" in editor.page.locator(".toast").inner_text()
     assert np.array_equal(editor.shown, segmentation())
+
+
+def test_the_keys_are_those_of_the_map(desk):
+    def keys(editor):
+        editor.press("?")
+        return editor.page.get_by_role("dialog").inner_text()
+
+    shown = keys(desk(segmentation()))
+    assert "Recolour" in shown
+    assert "Swap black and white" not in shown
+    assert "Swap black and white" in keys(desk(np.zeros((64, 64, 3), np.uint8), palette=None))

@@ -11,6 +11,7 @@ import { toolsFor } from "./tools.js"
  * @property {string[]} keys such as "mod+shift+z"; mod is Ctrl, or Cmd on a Mac
  * @property {string} label
  * @property {"History" | "Selection" | "Paint" | "View" | "Editor"} group
+ * @property {import("./guess.js").Mode} [mode] the one kind of map that it is for
  * @property {(at: Workspace, key: string) => void} run
  */
 
@@ -30,7 +31,7 @@ const onPart = (act) =>
   })
 
 /** @type {Command[]} */
-export const COMMANDS = [
+const COMMANDS = [
   { id: "undo", keys: ["mod+z"], label: "Undo", group: "History", run: (at) => step(at, "undo") },
   {
     id: "redo",
@@ -133,7 +134,8 @@ export const COMMANDS = [
     keys: ["x"],
     label: "Swap black and white",
     group: "Paint",
-    run: ({ editor }) => editor.mode === "sketch" && editor.setPaint((~editor.paint | 0xff000000) >>> 0),
+    mode: "sketch",
+    run: ({ editor }) => editor.setPaint((~editor.paint | 0xff000000) >>> 0),
   },
   {
     id: "search",
@@ -204,6 +206,11 @@ export const COMMANDS = [
   },
 ]
 
+/** @param {import("./guess.js").Mode} mode @returns {Command[]} those that a kind of map has a use for */
+export function commandsFor(mode) {
+  return COMMANDS.filter((command) => !command.mode || command.mode === mode)
+}
+
 /** @param {string} id @param {Workspace} at */
 export function run(id, at) {
   COMMANDS.find((command) => command.id === id)?.run(at, "")
@@ -224,7 +231,7 @@ function keyOf(event) {
  */
 export function press(event, at) {
   const key = keyOf(event)
-  const command = COMMANDS.find(({ keys }) => keys.includes(key))
+  const command = commandsFor(at.editor.mode).find(({ keys }) => keys.includes(key))
   const tool = toolsFor(at.editor.mode).find((face) => face.key === key)
   if (command && (!at.editor.document.busy || command.id === "escape")) command.run(at, key)
   else if (tool && !at.editor.document.busy) at.editor.setTool(tool.id)

@@ -2,7 +2,7 @@
 // Questions and lists in the middle of the window.
 
 import { element } from "../../lib/dom.js"
-import { COMMANDS } from "./commands.js"
+import { commandsFor } from "./commands.js"
 import { iconButton, textButton } from "./controls.js"
 import { RasterLayer } from "./layers.js"
 import { toolsFor } from "./tools.js"
@@ -98,7 +98,7 @@ export function showHelp(root, mode) {
     )
   }
   const groups = ["Selection", "History", "Paint", "View", "Editor"].map((group) => {
-    const rows = COMMANDS.filter((command) => command.group === group)
+    const rows = commandsFor(mode).filter((command) => command.group === group)
     return element("div", {}, element("h3", {}, group), ...rows.map(({ keys, label }) => row(keys, label)))
   })
   const tools = toolsFor(mode).map(({ key, name }) => row([key], name))
