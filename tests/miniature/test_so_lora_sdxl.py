@@ -2,54 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 import torch
-from diffusers import UNet2DConditionModel
 from finesse.core.lora_files import read_lora
+from finesse.tests.training.small_sdxl import PROJECTED, write_small_sdxl
 from finesse.training import so_lora
 from finesse.training.base_model import load_base
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
-
-PROJECTED = 24
 
 
 @pytest.fixture(scope="module")
 def sdxl(miniature, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("sdxl")
-    for part, copy in (
-        ("vae", "vae"),
-        ("scheduler", "scheduler"),
-        ("tokenizer", "tokenizer"),
-        ("tokenizer", "tokenizer_2"),
-    ):
-        shutil.copytree(miniature / part, folder / copy)
-    torch.manual_seed(0)
-    settings = CLIPTextConfig.from_pretrained(miniature / "text_encoder").to_dict() | {
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 2,
-        "projection_dim": PROJECTED,
-    }
-    for part, kind in (("text_encoder", CLIPTextModel), ("text_encoder_2", CLIPTextModelWithProjection)):
-        kind(CLIPTextConfig(**settings)).save_pretrained(folder / part)
-    UNet2DConditionModel(
-        sample_size=16,
-        in_channels=9,
-        out_channels=4,
-        block_out_channels=(32, 64),
-        layers_per_block=1,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        attention_head_dim=(2, 4),
-        use_linear_projection=True,
-        cross_attention_dim=64,
-        addition_embed_type="text_time",
-        addition_time_embed_dim=8,
-        projection_class_embeddings_input_dim=PROJECTED + 6 * 8,
-    ).save_pretrained(folder / "unet")
-    return folder
+    return write_small_sdxl(tmp_path_factory.mktemp("sdxl"), miniature, in_channels=9)
 
 
 def test_texts_are_the_last_layer_but_one_of_both_encoders(sdxl):

@@ -12,10 +12,10 @@ from finesse.core.files import read_json, read_tensors, write_json
 from finesse.core.layered_files import read_edit
 from finesse.miniature import models
 from finesse.tests.training.photos import process
+from finesse.tests.training.small_sdxl import write_small_sdxl
 from finesse.training import layered
 from finesse.training.base_model import PLAIN, load_base
 from tqdm import tqdm
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 
 @pytest.mark.parametrize("kind", ["full", "low-rank"])
@@ -88,30 +88,7 @@ def test_a_model_that_predicts_v_is_refused(photos, layered_config, tmp_path):
 
 
 def test_an_sdxl_learns_with_its_layers_pooled_texts(photos, layered_config, tmp_path, capsys):
-    base = tmp_path / "sdxl"
-    for part in ("vae", "scheduler", "tokenizer"):
-        shutil.copytree(photos / "base" / part, base / part)
-    shutil.copytree(base / "tokenizer", base / "tokenizer_2")
-    torch.manual_seed(0)
-    text = CLIPTextConfig.from_pretrained(photos / "base" / "text_encoder").to_dict()
-    text |= {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "projection_dim": 24}
-    for part, kind in (("text_encoder", CLIPTextModel), ("text_encoder_2", CLIPTextModelWithProjection)):
-        kind(CLIPTextConfig(**text)).save_pretrained(base / part)
-    type(models.build_unet())(
-        sample_size=8,
-        in_channels=4,
-        out_channels=4,
-        block_out_channels=(32, 64),
-        layers_per_block=1,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        attention_head_dim=(2, 4),
-        use_linear_projection=True,
-        cross_attention_dim=64,
-        addition_embed_type="text_time",
-        addition_time_embed_dim=8,
-        projection_class_embeddings_input_dim=24 + 6 * 8,
-    ).save_pretrained(base / "unet")
+    base = write_small_sdxl(tmp_path / "sdxl", photos / "base", in_channels=4)
     layered.run(layered_config(tmp_path / "out", base=str(base), weights="low-rank"), process())
     edit = read_edit(tmp_path / "out" / "dog.safetensors")
     assert edit.embeddings["positive"].shape == (1, models.TEXT_LENGTH, 64)
