@@ -200,5 +200,5 @@ def test_a_node_that_cannot_run_says_why(page, client):
     page.get_by_text("Required input is missing: map").first.wait_for()
     page.evaluate("app.graph.findNodesByType('FinesseEditMap')[0].mode = 4")
     page.locator(".finesse-map-edit").click()
-    page.get_by_text("The node is bypassed or muted").wait_for()
+    page.get_by_text("The node is bypassed or muted").first.wait_for()
     assert page.locator(FRAME).count() == 0
