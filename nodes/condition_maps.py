@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import comfy.samplers
 import torch
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
@@ -20,6 +19,7 @@ from .factors import FinesseFactor
 from .palette_input import CATEGORY, custom_palette_input, minimal_area_input, palette_input
 from .progress_text import show_text
 from .row_sampling import Sampling
+from .sampler_inputs import sampler_inputs
 from .small_object import MAX_SIDE
 
 MOST = 4096
@@ -140,26 +140,11 @@ def _inputs() -> list[io.Input]:
             tooltip="Of the maps, in pixels: what the factor was trained at, 256 for SD1.x.",
         ),
         io.Int.Input("steps", default=10, min=1, max=1000, tooltip="Sampling steps; maps need few."),
-        io.Float.Input(
-            "cfg",
-            default=4.0,
-            min=0.0,
-            max=100.0,
-            step=0.1,
-            round=0.01,
-            tooltip="Classifier-free guidance. At 1 the negative prompt is not read, in half the time.",
-        ),
-        io.Combo.Input(
-            "sampler_name",
-            options=comfy.samplers.KSampler.SAMPLERS,
-            default="dpmpp_2m",
-            tooltip="Any of ComfyUI's; each map is the same as when its seed is sampled alone.",
-        ),
-        io.Combo.Input(
-            "scheduler",
-            options=comfy.samplers.KSampler.SCHEDULERS,
-            default="sgm_uniform",
-            tooltip="How the noise is taken away over the steps.",
+        *sampler_inputs(
+            4.0,
+            "sgm_uniform",
+            "Classifier-free guidance. At 1 the negative prompt is not read, in half the time.",
+            "Any of ComfyUI's; each map is the same as when its seed is sampled alone.",
         ),
         io.Combo.Input(
             "order",

@@ -7,7 +7,6 @@ from typing import Any
 
 import comfy.model_management
 import comfy.sample
-import comfy.samplers
 import comfy.utils
 import latent_preview
 import node_helpers
@@ -24,6 +23,7 @@ from ..core.edit_region import Edit, plan_edit
 from .edit_prompt import CATEGORY
 from .layer_training import object_mask, one_picture, seed_input
 from .row_sampling import Sampling
+from .sampler_inputs import sampler_inputs
 from .small_object import Conditioning, encode_edit
 
 DRAW, KEEP = "draw", "keep"
@@ -102,21 +102,7 @@ def _inputs() -> list[io.Input]:
         io.Conditioning.Input("negative", tooltip="What to keep out."),
         seed_input("The same seed gives the same background."),
         io.Int.Input("steps", default=30, min=1, max=10000, tooltip="Sampling steps."),
-        io.Float.Input(
-            "cfg", default=7.5, min=0.0, max=100.0, step=0.1, round=0.01, tooltip="Guidance scale."
-        ),
-        io.Combo.Input(
-            "sampler_name",
-            options=comfy.samplers.KSampler.SAMPLERS,
-            default="dpmpp_2m",
-            tooltip="Any of ComfyUI's samplers.",
-        ),
-        io.Combo.Input(
-            "scheduler",
-            options=comfy.samplers.KSampler.SCHEDULERS,
-            default="karras",
-            tooltip="How the noise is taken away over the steps.",
-        ),
+        *sampler_inputs(7.5, "karras", "Guidance scale.", "Any of ComfyUI's samplers."),
         io.Combo.Input(
             "source",
             options=[DRAW, KEEP],
