@@ -79,14 +79,14 @@ def main(arguments: Sequence[str]) -> int:
 def demo(arguments: Sequence[str]) -> int:
     """Run the example workflows and write the contact sheet."""
     python, environment = set_up()
-    module = [python, "-m", "finesse.miniature.demo", "--output", CHECKOUT / "demo_output"]
+    module = [python, "-m", "finesse.demo.run", "--output", CHECKOUT / "demo_output"]
     return run_child([*module, *arguments], environment, environment["PYTHONPATH"])
 
 
 def serve(arguments: Sequence[str]) -> int:
     """Keep a ComfyUI with the pack and the miniature running until Ctrl-C."""
     python, environment = set_up()
-    module = [python, "-m", "finesse.miniature.serve"]
+    module = [python, "-m", "finesse.demo.serve"]
     return run_child([*module, *arguments], environment, environment["PYTHONPATH"])
 
 

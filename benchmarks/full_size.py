@@ -10,8 +10,8 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from ..miniature import models
-from ..training.sampling import build_scheduler
+from ..miniature.model import networks as models
+from ..training.models.sampling import build_scheduler
 
 UNETS: dict[str, dict[str, Any]] = {  # unet/config.json as published with each model
     "sd15-inpainting": {

@@ -11,10 +11,10 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 from torchvision.transforms.functional import to_pil_image
 from transformers import CLIPModel, CLIPProcessor
 
-from ..core.frechet import frechet_distance
-from ..miniature import judges
-from ..miniature.scenes import COLOURS, THINGS
-from .small_object_methods import Boxes
+from ..miniature.model import judges
+from ..miniature.world.things import COLOURS, THINGS
+from .frechet import frechet_distance
+from .soediff.methods import Boxes
 
 CHUNK = 32
 PROMPTS = ("label", "color_label")

@@ -18,17 +18,18 @@ from tqdm import tqdm
 from transformers import HfArgumentParser
 
 from ..core.files import replacing
-from ..core.palettes import COCO_STUFF
-from ..core.recall import object_recall
-from ..miniature import judges, models
-from ..miniature.captions import object_phrase
-from ..miniature.data import load_maps, load_scenes
-from ..miniature.scenes import COLOURS, THINGS, Scene, scene
-from ..miniature.stage_data import tokenize
-from ..miniature.things import KINDS
-from ..training import sampling
-from ..training.config import option
-from ..training.inpainting import condition, draw_masks, snapped
+from ..core.maps.palettes import COCO_STUFF
+from ..core.maps.recall import object_recall
+from ..miniature.model import judges
+from ..miniature.model import networks as models
+from ..miniature.model.stage_data import tokenize
+from ..miniature.world.scene import Scene
+from ..miniature.world.scenes import scene
+from ..miniature.world.tensors import load_maps, load_scenes
+from ..miniature.world.things import COLOURS, KINDS, THINGS, object_phrase
+from ..training.loop.config import option
+from ..training.models import sampling
+from ..training.models.inpainting import condition, draw_masks, snapped
 from .parity import max_abs_difference
 from .results import FOLDER, write_results
 

@@ -19,7 +19,7 @@ from diffusers import EulerDiscreteScheduler, UNet2DConditionModel
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..miniature import models
+from ..miniature.model import networks as models
 
 PROMPT, NEGATIVE = "a red car left of a dog on grass", ""
 GUIDANCE = 5.0
@@ -127,7 +127,7 @@ def _in_comfyui(weights: Path, given: Given) -> dict[str, Tensor]:
 
     from nodes import CLIPTextEncode, InpaintModelConditioning
 
-    from ..miniature import comfy_models
+    from ..miniature.comfy import diffusers_folder as comfy_models
 
     clip, vae = comfy_models.load_clip(weights), comfy_models.load_vae(weights)
     texts = [CLIPTextEncode().encode(clip, text)[0] for text in (NEGATIVE, PROMPT)]

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from ..core.files import read_json, write_json, write_text
-from ..core.provenance import git_commit
+from ..training.provenance import git_commit
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "results"

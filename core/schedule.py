@@ -1,11 +1,20 @@
-"""The noise schedule of Stable Diffusion: x_t = alpha_t x_0 + sigma_t eps, with alpha_t^2 + sigma_t^2 = 1."""
+"""The noise schedule of Stable Diffusion, and the seam between methods and models.
+
+x_t = alpha_t x_0 + sigma_t eps, with alpha_t^2 + sigma_t^2 = 1.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+# (x_t (B, C, h, w), t (B,) long, text embeddings (B, L, D)) -> the predicted noise eps (B, C, h, w).
+# It is given float32 and may compute and answer in any type; other parametrisations are its to convert.
+# `nodes` wraps ComfyUI's MODEL as one, `training` a diffusers UNet.
+Denoiser = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -42,3 +51,8 @@ class NoiseSchedule:
         """Signal-to-noise ratio alpha_t^2 / sigma_t^2, (B,)."""
         squared = self.alphas_cumprod.to(timestep.device)[timestep]
         return squared / (1.0 - squared)
+
+
+def min_snr_weight(snr: Tensor, gamma: float = 5.0) -> Tensor:
+    """Weight of the eps-MSE, min(snr, gamma) / snr (Hang et al. 2023, eq. 8); shaped as `snr`."""
+    return torch.clamp(snr, max=gamma) / snr

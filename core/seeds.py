@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+LARGEST_SEED = 2**64 - 1  # ComfyUI's seeds have 64 bits
+
 
 def mix(*numbers: int) -> int:
     """One 63-bit seed out of several small numbers, so that neighbouring steps share no stream."""

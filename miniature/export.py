@@ -19,9 +19,8 @@ from pathlib import Path
 from diffusers import __version__ as diffusers_version
 
 from ..core.files import read_json, read_tensors, write_json, write_text
-from ..training.checkpoint import checkpoints
-from .comfy_server import FACTORS
-from .models import WEIGHTS
+from ..training.loop.checkpoints import checkpoints
+from .stored import FACTORS, WEIGHTS
 
 RESULTS = WEIGHTS.parents[2] / "docs" / "results"
 BENCHMARKS = ("miniature", "soediff", "fgdm", "layerdiffusion")

@@ -32,17 +32,28 @@ from transformers import CLIPTokenizer, HfArgumentParser
 
 from ..core.files import write_json
 from ..core.schedule import NoiseSchedule
-from ..training import sampling
-from ..training.batches import Alternating, Crops, ShuffledRows
-from ..training.cache import file_hash
-from ..training.config import TrainConfig, script
-from ..training.controlled_unet import ControlledUNet
-from ..training.denoising import DenoisingTask, use_plain_attention
-from ..training.trainer import Task, train
+from ..training.loop.batches import Alternating, Crops, ShuffledRows
+from ..training.loop.cache import code_hash
+from ..training.loop.config import TrainConfig, script
+from ..training.loop.trainer import Task, train
+from ..training.models import sampling
+from ..training.models.controlled_unet import ControlledUNet
+from ..training.models.denoising import DenoisingTask, use_plain_attention
 from ..training.vae import AutoencoderTask
-from . import image_factor, inpainting, judges, models, segformer, subjects
-from .data import caption_text, load_scenes
-from .stage_data import Arguments, example_streams, frozen_vae, latents_of, tokenize, tokens_of
+from .model import (
+    image_factor,
+    judges,
+    segformer,
+    subjects,
+)
+from .model import (
+    inpainting_examples as inpainting,
+)
+from .model import (
+    networks as models,
+)
+from .model.stage_data import Arguments, example_streams, frozen_vae, latents_of, tokenize, tokens_of
+from .world.tensors import caption_text, load_scenes
 
 
 def train_vae(arguments: Arguments, config: TrainConfig, accelerator: Accelerator) -> None:
@@ -125,7 +136,7 @@ def train_text_to_image(arguments: Arguments, config: TrainConfig, accelerator: 
     for name, scenes in views.items():
         causes = {
             "view": [name, arguments.scenes, arguments.size, config.seed],
-            "code": file_hash(Path(inpainting.__file__)),
+            "code": code_hash(inpainting.__name__),
             "vae": vae_hash,
             "precision": config.precision,
         }

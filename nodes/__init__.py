@@ -1,28 +1,31 @@
-"""What a ComfyUI user sees: one file per method, registered here."""
+"""What a ComfyUI user sees: one file per node, a folder per method, registered here."""
 
 from comfy_api.latest import ComfyExtension, io
 from typing_extensions import override
 
-from .box_noise import BoxNoise
-from .condition_maps import SampleConditionMaps
-from .edit_prompt import SplitEditPrompt
-from .factor_chain import ChainFactor
-from .factor_maps import GetFactorMaps
-from .factors import ApplyFactor, LoadFactor
-from .fine_tune_layers import FineTuneLayers
-from .iterative_guidance import IterativeGuidance
-from .layered_edit import LoadLayeredEdit, SaveLayeredEdit
-from .map_edit import EditMap
-from .maps import ConvertPalette, MapToMasks
-from .optimise_layers import OptimiseLayers
-from .paste_object import PasteObject
-from .prompt_objects import ObjectsFromPrompt
-from .reference_background import ReferenceBackground
-from .seed_selection import SelectSeedByRecall
-from .segment_image import SegmentImage
-from .segment_object import SegmentObject
-from .small_object import CompositeBox, InpaintSmallBox
-from .so_lora import LoadSOLoRA
+from .factors.apply import ApplyFactor
+from .factors.chain import ChainFactor
+from .factors.get_maps import GetFactorMaps
+from .factors.load import LoadFactor
+from .factors.sample_maps import SampleConditionMaps
+from .layers.edit_files import LoadLayeredEdit, SaveLayeredEdit
+from .layers.fine_tune_layers import FineTuneLayers
+from .layers.iterative_guidance import IterativeGuidance
+from .layers.optimise_layers import OptimiseLayers
+from .layers.reference_background import ReferenceBackground
+from .layers.segment_object import SegmentObject
+from .layers.split_prompt import SplitEditPrompt
+from .maps.convert_palette import ConvertPalette
+from .maps.edit_map import EditMap
+from .maps.map_to_masks import MapToMasks
+from .maps.objects_from_prompt import ObjectsFromPrompt
+from .maps.paste_object import PasteObject
+from .maps.segment_image import SegmentImage
+from .maps.select_seed import SelectSeedByRecall
+from .small_objects.composite_box import CompositeBox
+from .small_objects.inpaint_box import InpaintSmallBox
+from .small_objects.noise_per_box import BoxNoise
+from .small_objects.so_lora import LoadSOLoRA
 
 
 class FinesseExtension(ComfyExtension):

@@ -1,9 +1,13 @@
-"""The inputs of nodes that sample with any of ComfyUI's samplers."""
+"""The inputs of nodes that sample with any of ComfyUI's samplers, and what they set."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import comfy.samplers
+from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
+from torch import Tensor
 
 
 def sampler_inputs(cfg: float, scheduler: str, cfg_tooltip: str, sampler_tooltip: str) -> list[io.Input]:
@@ -23,3 +27,30 @@ def sampler_inputs(cfg: float, scheduler: str, cfg_tooltip: str, sampler_tooltip
             tooltip="How the noise is taken away over the steps.",
         ),
     ]
+
+
+# Its steps are as long as the whole batch allows.
+ADAPTIVE = {"dpm_adaptive"}
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """A KSampler's settings."""
+
+    steps: int
+    cfg: float
+    sampler_name: str
+    scheduler: str
+
+    def sigmas(self, model: ModelPatcher) -> Tensor:
+        """Noise levels (steps + 1,), descending to 0, as of a stock KSampler."""
+        sampler = comfy.samplers.KSampler(
+            model, self.steps, model.load_device, self.sampler_name, self.scheduler
+        )
+        return sampler.sigmas
+
+    @property
+    def alone(self) -> bool:
+        """Whether rows depend on each other, or may: they must then be sampled one by one."""
+        function = comfy.samplers.sampler_object(self.sampler_name).sampler_function
+        return self.sampler_name in ADAPTIVE or not function.__module__.startswith("comfy.")

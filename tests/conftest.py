@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from finesse.miniature.comfy_server import ComfyServer
+from finesse.demo.server import ComfyServer
 from PIL import Image
 
 MEASURED: list[str] = []
@@ -34,7 +34,7 @@ def pytest_terminal_summary(terminalreporter):
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory):
     """A copy of the miniature's weights, for tests to spoil."""
-    from finesse.miniature import models
+    from finesse.miniature.model import networks as models
 
     return shutil.copytree(models.WEIGHTS, tmp_path_factory.mktemp("weights") / "64")
 

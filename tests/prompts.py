@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from finesse.miniature import prompts
-from finesse.miniature.comfy_client import ComfyClient, Prompt
+from finesse.demo import prompts
+from finesse.demo.client import ComfyClient, Prompt
 
 
 def node(class_type: str, **inputs: Any) -> dict[str, Any]:

@@ -10,12 +10,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = {
+ROOMS = {  # floor -> the floors that it may import
     "core": set(),
     "nodes": {"core"},
     "training": {"core"},
     "miniature": {"core", "training"},
-    "benchmarks": {"core", "training", "miniature", "nodes"},
+    "demo": {"core", "training", "miniature"},
+    "benchmarks": {"core", "nodes", "training", "miniature", "demo"},
+}
+WINGS = {  # wing -> the wings that it may import on its floor and on those below
+    "small_objects": set(),
+    "maps": {"small_objects"},
+    "factors": {"maps"},
+    "layers": {"small_objects", "maps"},
 }
 COMFYUI = {"comfy", "comfy_api", "comfy_execution", "comfy_extras", "folder_paths", "node_helpers", "server"}
 HEAVY = {"diffusers", "peft", "accelerate", "transformers", "tokenizers"}
@@ -44,6 +51,34 @@ def imports_of(path):
             yield from ((node.level, alias.name) for alias in node.names)
 
 
+def imported_by(path):
+    """The files of the project that a file imports, as paths from its root."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            named = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+            for target in (named, *(named / alias.name for alias in node.names)):
+                if target.with_suffix(".py").is_file():
+                    yield target.with_suffix(".py").relative_to(ROOT)
+
+
+def circle(graph):
+    """The first circle in a graph of node -> nodes, as the nodes along it; None when there is none."""
+    done, path = set(), []
+
+    def walk(node):
+        if node in path:
+            return [*path[path.index(node) :], node]
+        if node in done:
+            return None
+        path.append(node)
+        found = next(filter(None, map(walk, sorted(graph.get(node, ())))), None)
+        path.pop()
+        done.add(node)
+        return found
+
+    return next(filter(None, map(walk, sorted(graph))), None)
+
+
 def files_of(room):
     return sorted((ROOT / room).rglob("*.py"))
 
@@ -57,6 +92,44 @@ def test_a_room_imports_only_the_rooms_below_it(room):
             if level == depth:
                 assert module.split(".")[0] in ROOMS[room], f"{path} imports {module}"
             assert level <= depth, f"{path} imports from outside the package"
+
+
+def wing_of(path):
+    """The wing that a file (a path from the root) stands in, None at the root of its floor."""
+    return path.parts[1] if len(path.parts) > 2 and path.parts[1] in WINGS else None
+
+
+@pytest.fixture(scope="module")
+def imports():
+    """file -> the files that it imports, as paths from the root."""
+    paths = [path for room in ROOMS for path in files_of(room)]
+    return {path.relative_to(ROOT): set(imported_by(path)) for path in paths}
+
+
+def test_the_imports_of_a_file_are_found(imports):
+    found = imports[Path("nodes/small_objects/composite_box.py")]
+    assert Path("core/small_objects/compositing.py") in found
+    assert Path("nodes/categories.py") in found
+
+
+def test_a_wing_imports_only_the_wings_that_it_may(imports):
+    for path, targets in imports.items():
+        for target in targets:
+            wing, other = wing_of(path), wing_of(target)
+            if wing and other and wing != other and path.parts[0] != "benchmarks":
+                assert other in WINGS[wing], f"{path} imports {target}"
+            shared = path.parts[0] == target.parts[0] and not wing and len(path.parts) == 2
+            if shared and path.parts[0] == "core":
+                assert not other, f"{path} at the root of its floor imports {target} of a wing"
+
+
+def test_no_files_import_each_other_in_a_circle(imports):
+    assert circle(imports) is None
+
+
+def test_a_circle_is_found():
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+    assert circle({"a": {"b", "c"}, "b": {"c"}}) is None
 
 
 def test_core_imports_only_torch_numpy_and_safetensors():

@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 
 import pytest
-from finesse.miniature import locales
+from finesse.demo import locales
 
-WRITE = "run: python -m finesse.miniature.locales"
+WRITE = "run: python -m finesse.demo.locales"
 PAGE_SYNTAX = set("{}@|")  # the page's translator would read them, but for tooltips
 KEPT = re.compile(
     r"""

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 import pytest
-from finesse.miniature.workflows import examples
+from finesse.demo.workflows import examples
 
 ROOT = Path(__file__).resolve().parent.parent
 SNAPSHOT = ROOT / "tests" / "node_schemas.json"

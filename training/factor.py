@@ -22,19 +22,20 @@ import torch
 from accelerate import Accelerator
 from PIL import Image
 
-from ..core.factor_adapter import Factor
-from ..core.factor_files import SEGMENTATION, FactorInfo, read_factor, write_factor
+from ..core.factors.adapter import Factor
+from ..core.factors.files import SEGMENTATION, FactorInfo, read_factor, write_factor
 from ..core.files import read_json
-from ..core.provenance import git_commit, settings_json
-from . import measure, sampling
-from .base_model import PLAIN, BaseModel, load_base
-from .config import TrainConfig, option, parse, script, words
 from .data.samples import shards
-from .denoising import use_plain_attention
-from .factor_task import FactorTask
-from .factor_unet import KINDS, FactoredUNet, build_factor
-from .map_examples import CachedMaps, prepare
-from .trainer import train
+from .factors.examples import CachedMaps, prepare
+from .factors.task import FactorTask
+from .loop import measure
+from .loop.config import TrainConfig, option, parse, script, words
+from .loop.trainer import train
+from .models import sampling
+from .models.base_model import PLAIN, BaseModel, load_base
+from .models.denoising import use_plain_attention
+from .models.factor_unet import KINDS, FactoredUNet, build_factor
+from .provenance import git_commit, settings_json
 
 SHOWN = 4  # columns of the preview
 PLAN = {

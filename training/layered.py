@@ -30,15 +30,15 @@ from safetensors import SafetensorError, safe_open
 from tqdm import tqdm
 
 from ..core.files import confined, read_json, replacing, write_json
-from ..core.layered_files import LayeredEdit, write_edit
-from ..core.provenance import git_commit, settings_json
-from . import measure
-from .base_model import PLAIN, BaseModel, load_base
-from .config import parse, script
-from .edit_weights import LowRankWeights
-from .layered_edit import Editor, LayeredConfig, LearntEdit
-from .photo_edits import Edit, check_pictures, read_edits
-from .texts import folder_hash
+from ..core.layers.files import LayeredEdit, write_edit
+from .layers.edit_learning import Editor, LayeredConfig, LearntEdit
+from .layers.photo_edits import Edit, check_pictures, read_edits
+from .loop import measure
+from .loop.config import parse, script
+from .models.base_model import PLAIN, BaseModel, load_base
+from .models.edit_weights import LowRankWeights
+from .models.texts import folder_hash
+from .provenance import git_commit, settings_json
 
 # settings on which no result depends, or that stand in an edit's header otherwise
 NOT_IN_HEADER = {"base", "unet", "edits", "folder", "seed", "gradient_checkpointing", "dry_run"}

@@ -25,32 +25,20 @@ import torch
 from accelerate import Accelerator
 from tqdm import tqdm
 
-from ..core.custom_palette import custom_palette
-from ..core.factor_chain import check_chain
-from ..core.factor_files import SEGMENTATION, read_factor
-from ..core.palettes import PALETTES, Palette
-from .base_model import PLAIN, load_base
-from .cache import file_hash
-from .config import option, parse, script
-from .controlled_unet import ControlledUNet, load_controlnet
+from ..core.factors.chain import check_chain
+from ..core.factors.files import SEGMENTATION, read_factor
+from ..core.maps.custom_palette import custom_palette
+from ..core.maps.palettes import PALETTES, Palette
 from .data.map_samples import MapSample, write_maps
 from .data.shard_set import ShardSet
-from .factor_sampling import Link
-from .made_samples import Maker, Recipe
-from .texts import folder_hash
+from .factors.chain_sampling import Link
+from .factors.made_samples import Maker, Recipe
+from .loop.cache import code_hash, file_hash
+from .loop.config import option, parse, script
+from .models.base_model import PLAIN, load_base
+from .models.controlled_unet import ControlledUNet, load_controlnet
+from .models.texts import folder_hash
 
-HERE = Path(__file__).parent
-CODE = [
-    HERE / f"{name}.py"
-    for name in (
-        "make_dataset",
-        "made_samples",
-        "factor_sampling",
-        "factor_unet",
-        "sampling",
-        "controlled_unet",
-    )
-]
 log = logging.getLogger(__name__)
 
 
@@ -110,7 +98,8 @@ def run(config: DatasetConfig, accelerator: Accelerator) -> None:
         "recipe": asdict(recipe),
         "minimal_recall": config.minimal_recall,
         "base": [folder_hash(base.folder / part) for part in ("unet", "vae", "text_encoder")],
-        "files": file_hash(*config.files, *CODE),
+        "files": file_hash(*config.files),
+        "code": code_hash(__name__),
         "controlnet": folder_hash(Path(config.controlnet)),
     }
     device = accelerator.device

@@ -23,16 +23,17 @@ from PIL import Image
 from torch import Tensor
 
 from ..core.files import read_json
-from ..core.provenance import git_commit, settings_json
-from . import lora, measure, sampling
-from .base_model import BaseModel, load_base
-from .config import TrainConfig, option, parse, script, words
 from .data.samples import shards
-from .denoising import use_plain_attention
-from .examples import CachedExamples, prepare
-from .small_object_task import SmallObjectTask
-from .trainer import train
-from .views import Views
+from .loop import measure
+from .loop.config import TrainConfig, option, parse, script, words
+from .loop.trainer import train
+from .models import lora, sampling
+from .models.base_model import BaseModel, load_base
+from .models.denoising import use_plain_attention
+from .provenance import git_commit, settings_json
+from .small_objects.examples import CachedExamples, prepare
+from .small_objects.task import SmallObjectTask
+from .small_objects.views import Views
 
 SHOWN = 4  # rows of the preview
 PLAN = {

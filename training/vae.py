@@ -23,16 +23,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..core.files import write_tensors
-from ..core.provenance import git_commit, settings_json
-from ..core.small_objects import pseudo_huber
-from . import sampling
-from .batches import Draw, ShardedRows
-from .cache import cached, file_hash, shared
-from .config import TrainConfig, option, parse, script
+from ..core.small_objects.losses import pseudo_huber
 from .data.ahead import ahead
 from .data.samples import read_shard, shards
-from .trainer import Task, train
-from .views import Views, crops_of
+from .loop.batches import Draw, ShardedRows
+from .loop.cache import cached, code_hash, file_hash, shared
+from .loop.config import TrainConfig, option, parse, script
+from .loop.trainer import Task, train
+from .models import sampling
+from .provenance import git_commit, settings_json
+from .small_objects.views import Views, crops_of
 
 DECODER = ("decoder.", "post_quant_conv.")
 SHOWN = 8
@@ -145,7 +145,7 @@ def save_vae(vae: AutoencoderKL, path: Path, metadata: dict[str, str]) -> None:
 def _crops(config: VaeConfig, seed: int, accelerator: Accelerator) -> list[dict[str, Tensor]]:
     """A crop around each small object, uint8 (N, 3, crop, crop) a shard; processes share the shards."""
     views = Views(config.resolution, (config.crop, config.crop), seed)
-    code = file_hash(HERE / "views.py", HERE / "vae.py")
+    code = code_hash(__name__)
 
     def load(path: Path) -> dict[str, Tensor]:
         def make() -> dict[str, Tensor]:

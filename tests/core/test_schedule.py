@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from diffusers import DDPMScheduler
-from finesse.core.losses import min_snr_weight
-from finesse.core.schedule import NoiseSchedule
+from finesse.core.schedule import NoiseSchedule, min_snr_weight
 
 SCHEDULE = NoiseSchedule.scaled_linear()
 REFERENCE = DDPMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")

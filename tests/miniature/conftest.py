@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from finesse.benchmarks import parity
-from finesse.miniature import models
-from finesse.miniature.small_objects import write_samples
+from finesse.miniature.model import networks as models
+from finesse.miniature.small_object_set import write_samples
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ from dataclasses import asdict
 
 import torch
 from finesse.core.files import write_tensors
-from finesse.miniature.comfy_server import FACTORS
 from finesse.miniature.export import export
-from finesse.training.config import TrainConfig
+from finesse.miniature.stored import FACTORS
+from finesse.training.loop.config import TrainConfig
 
 
 def test_parts_are_shipped_and_the_rest_stays(tmp_path):

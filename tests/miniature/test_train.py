@@ -11,8 +11,9 @@ from accelerate import Accelerator
 from diffusers import StableDiffusionPipeline
 from finesse.benchmarks import miniature as benchmark
 from finesse.core import files
-from finesse.miniature import models, train
-from finesse.training.config import TrainConfig
+from finesse.miniature import train
+from finesse.miniature.model import networks as models
+from finesse.training.loop.config import TrainConfig
 from transformers import HfArgumentParser
 
 SCENES = 24

@@ -7,10 +7,10 @@ import torch
 from diffusers import StableDiffusionPipeline
 from finesse.benchmarks.miniature import ORDINARY, Jury, accuracy, psnr, through
 from finesse.core.files import read_json
-from finesse.miniature import models
-from finesse.miniature.data import load_scenes
 from finesse.miniature.export import CARDS
-from finesse.training import sampling
+from finesse.miniature.model import networks as models
+from finesse.miniature.world.tensors import load_scenes
+from finesse.training.models import sampling
 from torch.nn import functional
 
 

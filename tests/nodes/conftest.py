@@ -7,26 +7,39 @@ import torch
 from diffusers import UNet2DConditionModel
 from finesse.benchmarks import parity
 from finesse.core import files
-from finesse.miniature import models
-from finesse.tests.miniature.test_nodes import UNET_SHAPES, unet
-from finesse.tests.nodes.factor_chains import DRAWN, texts, write_chain_factor
-from finesse.tests.nodes.maps import CUSTOM, run
-from finesse.tests.nodes.small_factors import write
+from finesse.miniature.model import networks as models
+from finesse.tests.miniature.comfy.test_loaders import UNET_SHAPES, unet
+from finesse.tests.nodes.factors.factor_chains import DRAWN, texts, write_chain_factor
+from finesse.tests.nodes.factors.small_factors import write
+from finesse.tests.nodes.maps.running import CUSTOM, run
 from finesse.tests.nodes.stand_ins import BOX, SETTINGS, PoolingVAE, cond
 
 
 @pytest.fixture(scope="session")
-def small_object():
+def comfy():
+    """ComfyUI's own modules can be imported."""
     parity.import_comfyui()
-    from finesse.nodes import small_object
 
-    return small_object
+
+@pytest.fixture(scope="session")
+def inpaint_box(comfy):
+    from finesse.nodes.small_objects.inpaint_box import InpaintSmallBox
+
+    return InpaintSmallBox
+
+
+@pytest.fixture(scope="session")
+def composite(comfy):
+    """Composite Box: the picture it gives."""
+    from finesse.nodes.small_objects.composite_box import CompositeBox
+
+    return lambda *inputs: CompositeBox.execute(*inputs).args[0]
 
 
 @pytest.fixture
-def inpaint(small_object):
+def inpaint(inpaint_box):
     def run(image, box=BOX, vae=None, positive=None, **inputs):
-        output = small_object.InpaintSmallBox.execute(
+        output = inpaint_box.execute(
             image, positive or cond(), cond(), vae or PoolingVAE(), box, **{**SETTINGS, **inputs}
         )
         return output.args
@@ -37,7 +50,7 @@ def inpaint(small_object):
 @pytest.fixture(scope="session")
 def factor_control():
     parity.import_comfyui()
-    from finesse.nodes import factor_control
+    from finesse.nodes.factors import control as factor_control
 
     return factor_control
 
@@ -45,7 +58,7 @@ def factor_control():
 @pytest.fixture(scope="session")
 def model(factor_control):
     """The miniature's UNet in ComfyUI."""
-    from finesse.miniature import comfy_models
+    from finesse.miniature.comfy import diffusers_folder as comfy_models
 
     return comfy_models.load_unet(models.WEIGHTS)
 
@@ -53,7 +66,7 @@ def model(factor_control):
 @pytest.fixture(scope="session")
 def shaped(factor_control, tmp_path_factory):
     """Tiny UNets of the big models' shapes, in ComfyUI and in diffusers."""
-    from finesse.miniature import comfy_models
+    from finesse.miniature.comfy import diffusers_folder as comfy_models
 
     made = {}
     for name in ("sd15", "sdxl"):
@@ -106,7 +119,7 @@ def ready(factor_control, model):
 @pytest.fixture(scope="session")
 def vae(factor_control):
     """The miniature's VAE in ComfyUI."""
-    from finesse.miniature import comfy_models
+    from finesse.miniature.comfy import diffusers_folder as comfy_models
 
     return comfy_models.load_vae(models.WEIGHTS)
 
@@ -130,7 +143,7 @@ def factors(factor_control, tmp_path_factory):
 @pytest.fixture
 def draw(model, vae):
     """Sample Condition Maps on the miniature."""
-    from finesse.nodes.condition_maps import SampleConditionMaps
+    from finesse.nodes.factors.sample_maps import SampleConditionMaps
 
     def run_node(chain, **inputs):
         inputs = {"model": model, "vae": vae, "chain": chain, **texts(), **DRAWN, **inputs}
@@ -142,7 +155,7 @@ def draw(model, vae):
 @pytest.fixture
 def chained(factors):
     """A chain of conditions; for each the inputs of its Chain Factor may be given by its name."""
-    from finesse.nodes.factor_chain import ChainFactor
+    from finesse.nodes.factors.chain import ChainFactor
 
     def make(*conditions, **inputs):
         chain = ()
@@ -164,7 +177,7 @@ def random_weights(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trainable_model(factor_control, random_weights):
     """A random miniature, loaded as ComfyUI's executor runs its loaders: in inference mode."""
-    from finesse.miniature import comfy_models
+    from finesse.miniature.comfy import diffusers_folder as comfy_models
 
     with torch.inference_mode():
         model = comfy_models.load_unet(random_weights)
@@ -181,16 +194,16 @@ def theirs(random_weights):
 
 @pytest.fixture
 def trainable(trainable_model):
-    from finesse.nodes.model_denoiser import TrainableModel
+    from finesse.nodes.layers.model_denoiser import TrainableModel
 
     return lambda model=trainable_model, *inputs, **settings: TrainableModel(model, *inputs, **settings)
 
 
 @pytest.fixture(scope="module")
-def select(small_object, tmp_path_factory):
+def select(tmp_path_factory, comfy):
     """Select Seed by Recall on maps in the custom palette; its pictures go to a folder of its own."""
     import folder_paths
-    from finesse.nodes.seed_selection import SelectSeedByRecall
+    from finesse.nodes.maps.select_seed import SelectSeedByRecall
 
     before = folder_paths.get_temp_directory()
     folder_paths.set_temp_directory(str(tmp_path_factory.mktemp("previews")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from finesse.miniature.workflows import examples
+from finesse.demo.workflows import examples
 
 ROOT = Path(__file__).resolve().parents[2]
 KIND = "finesse_test_files"
@@ -22,8 +22,12 @@ LOADERS = {  # node -> its inputs that name files, with the folder that they lie
 
 
 @pytest.fixture(scope="module")
-def loaders(small_object):
-    from finesse.nodes import factors, layered_edit, segment_image, segment_object, so_lora
+def loaders(comfy):
+    from finesse.nodes.factors import load as factors
+    from finesse.nodes.layers import edit_files as layered_edit
+    from finesse.nodes.layers import segment_object
+    from finesse.nodes.maps import segment_image
+    from finesse.nodes.small_objects import so_lora
 
     classes = (
         factors.LoadFactor,
@@ -36,7 +40,7 @@ def loaders(small_object):
 
 
 @pytest.fixture
-def folder(small_object, tmp_path, monkeypatch):
+def folder(tmp_path, monkeypatch, comfy):
     """A kind of model folder of its own, inside ComfyUI's base folder; empty."""
     import folder_paths
 

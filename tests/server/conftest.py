@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from finesse.miniature.comfy_server import ComfyServer
-from finesse.miniature.prompts import png
-from finesse.miniature.scenes import scene
+from finesse.demo.prompts import png
+from finesse.demo.server import ComfyServer
+from finesse.miniature.world.scenes import scene
 from finesse.tests.prompts import picture, text_to_image
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from finesse.miniature.comfy_client import ComfyError
+from finesse.demo.client import ComfyError
 from finesse.tests.prompts import edit, node, text_to_image
 
 BOX = {"x": 16, "y": 24, "width": 16, "height": 12}

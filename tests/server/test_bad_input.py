@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from finesse.miniature.comfy_client import ComfyError
+from finesse.demo.client import ComfyError
 from finesse.tests.prompts import edit, node
 from PIL import Image
 

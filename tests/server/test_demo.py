@@ -6,9 +6,9 @@ import copy
 import re
 
 import pytest
-from finesse.miniature.contact_sheet import write
-from finesse.miniature.demo import COMPARISON, PHOTO_EXAMPLE, PHOTOS, STORIES, Demo
-from finesse.miniature.workflows import examples
+from finesse.demo.page import write
+from finesse.demo.run import COMPARISON, PHOTO_EXAMPLE, PHOTOS, STORIES, Demo
+from finesse.demo.workflows import examples
 
 STEPS = {"KSampler": 2, "BasicScheduler": 1}  # where the number of steps stands among the widgets
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from finesse.core.layered_files import LayeredEdit, write_edit
-from finesse.miniature.comfy_client import ComfyError
-from finesse.miniature.prompts import png
-from finesse.miniature.scenes import scene
+from finesse.core.layers.files import LayeredEdit, write_edit
+from finesse.demo.client import ComfyError
+from finesse.demo.prompts import png
+from finesse.miniature.world.scenes import scene
 from finesse.tests.prompts import node, picture, text_to_image
 
 LEARNT = {"reference", "optimise", "tune"}  # what takes long

@@ -6,7 +6,7 @@ import time
 
 import psutil
 import pytest
-from finesse.miniature.comfy_client import ComfyError
+from finesse.demo.client import ComfyError
 from finesse.tests.prompts import edit, picture, text_to_image
 
 BOX = {"x": 16, "y": 24, "width": 16, "height": 12}

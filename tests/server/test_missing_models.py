@@ -8,7 +8,7 @@ import urllib.error
 from pathlib import Path
 
 import pytest
-from finesse.miniature.comfy_server import FACTORS
+from finesse.miniature.stored import FACTORS
 from finesse.tests.prompts import node, text_to_image
 
 MODEL, PICTURE = {"model": ["model", 0]}, {"image": ["picture", 0]}

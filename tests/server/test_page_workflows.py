@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from finesse.miniature.page_workflows import for_page, offer
-from finesse.miniature.prompts import ON_OBJECT, for_miniature
-from finesse.miniature.workflows import examples, to_api
+from finesse.demo.page_workflows import for_page, offer
+from finesse.demo.prompts import ON_OBJECT, for_miniature
+from finesse.demo.workflows import examples, to_api
 
 
 def test_the_page_lists_the_examples_with_their_pictures(server, client):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from finesse.miniature.comfy_client import ComfyError
+from finesse.demo.client import ComfyError
 from finesse.tests.prompts import edit, node
 
 BOX = {"x": 16, "y": 40, "width": 8, "height": 8}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from finesse.miniature.comfy_server import FACTORS
-from finesse.miniature.page_workflows import offer
-from finesse.miniature.prompts import png
-from finesse.miniature.scenes import scene
+from finesse.demo.page_workflows import offer
+from finesse.demo.prompts import png
+from finesse.miniature.stored import FACTORS
+from finesse.miniature.world.scenes import scene
 from finesse.tests.web.browser import find_browser
 from finesse.tests.web.map_editor_desk import desk, editor_page, site  # noqa: F401
 from playwright.sync_api import sync_playwright

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.files import write_json
-from ...miniature.workflows import examples
+from ...demo.workflows import examples
 from .make_pictures import comfyui_page
 
 FOLDER = Path(__file__).resolve().parents[2] / "subgraphs"

@@ -18,9 +18,9 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from ...core.files import read_json, replacing
-from ...miniature.comfy_server import ComfyServer
-from ...miniature.page_workflows import FOLDER, PANEL, offer
-from ...miniature.workflows import examples
+from ...demo.page_workflows import FOLDER, PANEL, offer
+from ...demo.server import ComfyServer
+from ...demo.workflows import examples
 from .browser import find_browser
 from .conftest import READY, touch_models
 

@@ -15,7 +15,7 @@ from PIL import Image
 from playwright.sync_api import Frame, Page
 
 from ...core.files import read_json, replacing
-from ...miniature.page_workflows import FOLDER, PANEL
+from ...demo.page_workflows import FOLDER, PANEL
 from .make_pictures import RUN, comfyui_page
 from .map_editing import FRAME, open_editor
 

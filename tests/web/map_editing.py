@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from finesse.core.palettes import COCO_STUFF
-from finesse.miniature.prompts import png
-from finesse.tests.nodes.drawings import drawn
+from finesse.core.maps.palettes import COCO_STUFF
+from finesse.demo.prompts import png
+from finesse.tests.nodes.maps.drawings import drawn
 from finesse.tests.web.graphs import BUILD, HISTORY, RUN
 
 SIDE = 96

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from finesse.core.palettes import COCO_STUFF
-from finesse.miniature.prompts import png
-from finesse.miniature.scenes import scene
-from finesse.tests.nodes.drawings import drawn
+from finesse.core.maps.palettes import COCO_STUFF
+from finesse.demo.prompts import png
+from finesse.miniature.world.scenes import scene
+from finesse.tests.nodes.maps.drawings import drawn
 from PIL import Image
 
 WEB = Path(__file__).resolve().parents[2] / "web"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import playwright
-from finesse.miniature.scenes import scene
+from finesse.miniature.world.scenes import scene
 
 HERE = Path(__file__).resolve().parent / "js"
 NODE = Path(playwright.__file__).parent / "driver" / ("node.exe" if sys.platform == "win32" else "node")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from finesse.miniature.page_workflows import FOLDER
+from finesse.demo.page_workflows import FOLDER
 
 ENDED = """() => {
     window.ended = new Promise(resolve => {

@@ -6,7 +6,7 @@ import contextlib
 
 import pytest
 from finesse.core.files import read_json
-from finesse.miniature.prompts import for_miniature
+from finesse.demo.prompts import for_miniature
 from finesse.tests.web.make_blueprints import BLUEPRINTS, FOLDER
 
 LINK_UP = """async workflow => {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from finesse.miniature.page_workflows import FOLDER, PANEL
+from finesse.demo.page_workflows import FOLDER, PANEL
 from finesse.tests.web.box_picking import (
     BOX,
     FRAME,

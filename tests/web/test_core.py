@@ -9,13 +9,13 @@ from base64 import b64decode
 
 import numpy as np
 import pytest
-from finesse.core.map_drawing import Canvas, stroke_mask
-from finesse.core.map_edits import apply_edits
-from finesse.core.map_objects import fill_holes_by_nearest
-from finesse.core.palettes import COCO_STUFF, PALETTES
-from finesse.core.recall import ranked
-from finesse.miniature.maps import pose
-from finesse.miniature.scenes import scene
+from finesse.core.maps.canvas import Canvas, stroke_mask
+from finesse.core.maps.edits import apply_edits
+from finesse.core.maps.objects import fill_holes_by_nearest
+from finesse.core.maps.palettes import COCO_STUFF, PALETTES
+from finesse.core.maps.recall import ranked
+from finesse.miniature.world.scene_maps import pose
+from finesse.miniature.world.scenes import scene
 from finesse.tests.web.model_answers import (
     HERE,
     ask,

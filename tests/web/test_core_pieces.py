@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from finesse.core.map_edits import apply_edits
-from finesse.core.map_objects import Piece, objects_of
-from finesse.core.palettes import COCO_STUFF
-from finesse.miniature.scenes import scene
+from finesse.core.maps.edits import apply_edits
+from finesse.core.maps.objects import Piece, objects_of
+from finesse.core.maps.palettes import COCO_STUFF
+from finesse.miniature.world.scenes import scene
 from finesse.tests.web.model_answers import (
     ask,
     label_maps,

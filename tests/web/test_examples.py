@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from finesse.core.files import read_json
-from finesse.miniature.page_workflows import FOLDER, PANEL
-from finesse.miniature.workflows import examples, to_api
+from finesse.demo.page_workflows import FOLDER, PANEL
+from finesse.demo.workflows import examples, to_api
 
 OPEN = "async workflow => { await app.loadGraphData(workflow); return (await app.graphToPrompt()).output }"
 # Toasts, dialogs, and the marks on nodes that miss a type, a model or a picture.

@@ -6,16 +6,7 @@ import numpy as np
 import pytest
 from finesse.tests.web.conftest import READY
 from finesse.tests.web.map_editing import keep, open_editor, wait_for_badge
-from finesse.tests.web.newcomer import (
-    arrow,
-    drag,
-    look_at,
-    open_example,
-    run,
-    saved,
-    slot,
-    start,
-)
+from finesse.tests.web.newcomer import arrow, drag, look_at, open_example, run, saved, slot, start
 from scipy import ndimage
 
 SIDE = 64  # of the miniature's pictures

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from finesse.core.files import read_json
-from finesse.miniature.page_workflows import FOLDER, PANEL
+from finesse.demo.page_workflows import FOLDER, PANEL
 from finesse.tests.prompts import picture, text_to_image
 
 STEPS = 10_000  # more than are done before the button is pressed

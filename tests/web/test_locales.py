@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from finesse.miniature import locales
+from finesse.demo import locales
 from finesse.tests.web.conftest import READY
 
 CORE_NODES = {  # core's nodes that our texts name: type -> English name

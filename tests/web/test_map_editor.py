@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from finesse.core.drawn_patch import map_hash
-from finesse.core.map_edits import apply_edits
-from finesse.core.palettes import COCO_STUFF
-from finesse.miniature.prompts import png
+from finesse.core.maps.drawing import map_hash
+from finesse.core.maps.edits import apply_edits
+from finesse.core.maps.palettes import COCO_STUFF
+from finesse.demo.prompts import png
 from finesse.tests.web.graphs import HISTORY, RUN
 from finesse.tests.web.map_editing import (
     ALL_SAVED,

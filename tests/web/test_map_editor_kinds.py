@@ -6,7 +6,7 @@ import statistics
 
 import numpy as np
 import pytest
-from finesse.core.palettes import COCO_STUFF
+from finesse.core.maps.palettes import COCO_STUFF
 from finesse.tests.web.map_editor_desk import SIDE, example, label, middle, rgb, segmentation
 from finesse.training.data.skeletons import COLOURS, Skeleton, draw_skeletons
 

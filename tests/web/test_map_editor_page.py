@@ -7,18 +7,10 @@ import re
 
 import numpy as np
 import pytest
-from finesse.core.map_objects import fill_holes_by_nearest
-from finesse.core.palettes import COCO_STUFF
-from finesse.miniature.prompts import png
-from finesse.tests.web.map_editor_desk import (
-    SIDE,
-    applied,
-    example,
-    hash_of,
-    label,
-    middle,
-    segmentation,
-)
+from finesse.core.maps.objects import fill_holes_by_nearest
+from finesse.core.maps.palettes import COCO_STUFF
+from finesse.demo.prompts import png
+from finesse.tests.web.map_editor_desk import SIDE, applied, example, hash_of, label, middle, segmentation
 
 
 def test_a_dragged_object_moves_and_its_hole_takes_the_nearest_label(desk):

@@ -6,9 +6,9 @@ import json
 
 import numpy as np
 import pytest
-from finesse.core.map_edits import apply_edits
-from finesse.core.palettes import COCO_STUFF
-from finesse.miniature.comfy_server import ComfyServer
+from finesse.core.maps.edits import apply_edits
+from finesse.core.maps.palettes import COCO_STUFF
+from finesse.demo.server import ComfyServer
 from finesse.tests.web.conftest import READY
 from finesse.tests.web.map_editing import (
     ALL_SAVED,

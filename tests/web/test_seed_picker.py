@@ -7,9 +7,9 @@ import json
 
 import numpy as np
 import pytest
-from finesse.core.palettes import COCO_STUFF
-from finesse.tests.nodes.maps import COLOURS
-from finesse.tests.nodes.ranked_maps import FIVE, pixels_of
+from finesse.core.maps.palettes import COCO_STUFF
+from finesse.tests.nodes.maps.ranked_maps import FIVE, pixels_of
+from finesse.tests.nodes.maps.running import COLOURS
 from finesse.tests.web.graphs import BUILD, RUN
 from PIL import Image
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ...core.files import read_json, write_json
-from ..cache import file_hash
+from ..loop.cache import file_hash
 from .ahead import ahead
 from .samples import picture_path
 from .selection import BOX, read_selection

@@ -17,20 +17,14 @@ from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 from tqdm import tqdm
 
-from ...core.palettes import COCO_STUFF
-from ..cache import file_hash
+from ...core.maps.palettes import COCO_STUFF
+from ..loop.cache import code_hash, file_hash
 from .ahead import ahead
 from .map_estimators import DepthModel, colour, grey, normals, sketches
 from .map_samples import MapSample, pack_maps
 from .map_sources import CocoPicture, Square, pose, segmentation
 from .shard_set import ShardSet, named
 from .tars import decode, write_tar
-
-HERE = Path(__file__).parent
-CODE = [
-    HERE / f"{name}.py"
-    for name in ("map_shards", "map_sources", "map_estimators", "map_samples", "skeletons")
-]
 
 
 @dataclass(frozen=True)
@@ -50,7 +44,7 @@ class Recipe:
     def causes(self) -> tuple[object, ...]:
         """All of it that decides the maps, JSON-able."""
         model = self.depth_model and file_hash(*self.depth_model.files)
-        return self.conditions, self.resolution, model, file_hash(*CODE)
+        return self.conditions, self.resolution, model, code_hash(__name__)
 
 
 def make_shards(

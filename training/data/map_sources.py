@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 from PIL import Image
 
-from ...core.palettes import COCO_STUFF
+from ...core.maps.palettes import COCO_STUFF
 from .coco import CocoImage, read_coco
 from .skeletons import Keypoints, Skeleton, draw_skeletons
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from accelerate import Accelerator
 from transformers import HfArgumentParser
 
-from ..config import option, script, words
+from ..loop.config import option, script, words
 from .map_estimators import DepthModel
 from .map_shards import Recipe, finish, make_shards
 from .map_sources import coco_pictures

@@ -29,7 +29,7 @@ from pathlib import Path
 from accelerate import Accelerator
 from transformers import HfArgumentParser
 
-from ..config import option, script
+from ..loop.config import option, script
 from .blip import Blip
 from .colours import ask_colours
 from .packing import pack

@@ -1,5 +1,5 @@
 // @ts-check
-// Boxes as values: what workflows and prompts hold, and the arithmetic of core/boxes.py. No DOM.
+// Boxes as values: what workflows and prompts hold, and the arithmetic of core/small_objects/boxes.py. No DOM.
 
 /**
  * Whole pixels, origin at the picture's top left; `text` and `seed` (its digits) only where there is one.
@@ -88,7 +88,7 @@ export function clipped(box, picture) {
 }
 
 /**
- * What of the picture is edited for a box: clipped, grown, and on the latent grid, as core/edit_region.py
+ * What of the picture is edited for a box: clipped, grown, and on the latent grid, as core/small_objects/region.py
  * plans it without a mask.
  * @param {Box} box
  * @param {Size} picture

@@ -1,5 +1,5 @@
 // @ts-check
-// The value of Edit Map's `drawing`, as core/drawn_patch.py reads it. Nothing here touches the page, and no
+// The value of Edit Map's `drawing`, as core/maps/drawing.py reads it. Nothing here touches the page, and no
 // value is changed in place.
 
 const VERSION = 1

@@ -2,7 +2,7 @@
 // What the seed picker knows of the maps that a run ranked. No DOM.
 
 /**
- * As nodes/candidate_grid.py writes them. The seed is its digits, and without seeds the map's index.
+ * As nodes/maps/candidate_grid.py writes them. The seed is its digits, and without seeds the map's index.
  * @typedef {{rank: number, seed: string, index: number, recall: number, found: string[], missing: string[]}} Candidate
  * @typedef {object} Grid
  * @property {{filename: string, subfolder: string, type: string}} sheet all thumbnails in one picture

@@ -7,7 +7,7 @@ import json
 import msgspec
 import numpy as np
 import pytest
-from finesse.core.palettes import COCO_STUFF
+from finesse.core.maps.palettes import COCO_STUFF
 from finesse.training.data.map_sources import Person, Square, coco_pictures, pose, segmentation, stuff_labels
 from PIL import Image
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 import webdataset
-from finesse.core.palettes import COCO_STUFF
+from finesse.core.maps.palettes import COCO_STUFF
 from finesse.training.data import map_shards, maps
 from finesse.training.data.map_estimators import DepthModel, normals, sketches
 from finesse.training.data.map_samples import MapSample, read_maps, write_maps

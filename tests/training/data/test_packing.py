@@ -15,11 +15,11 @@ from io import BytesIO
 import pytest
 import torch
 import webdataset
-from finesse.training.cache import file_hash
 from finesse.training.data import packing
 from finesse.training.data.colours import CHUNK
 from finesse.training.data.packing import pack
 from finesse.training.data.samples import read_shard, shards
+from finesse.training.loop.cache import file_hash
 from PIL import Image
 
 KILLED = """

@@ -63,7 +63,7 @@ test("the four numbers beside an old box are dropped, and nothing else", () => {
   assert.deepEqual(withoutCompanions([[BOX, OTHER], true, 0, true, 0], 0), [[BOX, OTHER], true, 0, true, 0])
 })
 
-test("grid, growth and grades are those of core/boxes.py", () => {
+test("grid, growth and grades are those of core/small_objects/boxes.py", () => {
   const table = JSON.parse(readFileSync(new URL("../box_grades.json", import.meta.url), "utf8"))
   for (const { box, picture, settings, edited: expected, cells, grade } of table) {
     const found = edited(box, picture, settings)

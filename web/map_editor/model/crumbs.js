@@ -1,5 +1,5 @@
 // @ts-check
-/** The crumbs around a hole, as `crumbs_around` in core/map_objects.py. */
+/** The crumbs around a hole, as `crumbs_around` in core/maps/objects.py. */
 
 /** @typedef {import("./raster.js").Mask} Mask */
 /** @typedef {import("./raster.js").Raster} Raster */

@@ -10,7 +10,7 @@ import { roundHalfEven } from "./transform.js"
 /** @typedef {import("./raster.js").Point} Point */
 
 /**
- * A line of `width` pixels with round ends through points, as `stroke_mask` of core/map_drawing.py. Whole numbers
+ * A line of `width` pixels with round ends through points, as `stroke_mask` of core/maps/canvas.py. Whole numbers
  * are the middles of pixels; an even width lies half a pixel to the top left.
  * @param {Raster} raster @param {Point[]} points one at least @param {number} width whole, from 1 on
  * @param {number|Raster} paint a value, or a raster of the same size whose pixels appear

@@ -1,5 +1,5 @@
 // @ts-check
-/** Filling a hole with what lies nearest, as `fill_holes_by_nearest` in core/map_objects.py. */
+/** Filling a hole with what lies nearest, as `fill_holes_by_nearest` in core/maps/objects.py. */
 
 import { crumbsAround } from "./crumbs.js"
 import { Raster, clip, cropped, maskBox } from "./raster.js"

@@ -1,5 +1,5 @@
 // @ts-check
-/** How many of the wanted objects a map shows, by the rule of core/recall.py. */
+/** How many of the wanted objects a map shows, by the rule of core/maps/recall.py. */
 
 /** @typedef {import("./raster.js").Raster} Raster */
 /** @typedef {import("./palette.js").Palette} Palette */

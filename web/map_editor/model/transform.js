@@ -1,5 +1,5 @@
 // @ts-check
-/** Pieces cut out of a map: moved, scaled, turned and mirrored by the formulas of core/map_objects.py's Piece. */
+/** Pieces cut out of a map: moved, scaled, turned and mirrored by the formulas of core/maps/objects.py's Piece. */
 
 import { Raster, clip, cropped, maskBox, overlap } from "./raster.js"
 

@@ -1,0 +1,68 @@
+"""How long a prompt takes: stock pictures under a segmenter, and FG-DM's maps with one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from statistics import mean
+
+import torch
+from torch import Tensor
+
+from ...core.factors.chain import survivors
+from ...training.loop.measure import timed
+from .methods import Prompt, Studio, judged
+
+MOST_SEEDS = 10
+STEPS = (10, 20)
+SEEDS_OF_TABLE3 = (1, 5, 10)
+PER_PASS = 2  # candidates of an early-stopping pass
+
+
+def timings(studio: Studio, prompts: list[Prompt]) -> dict[str, float]:
+    """Seconds of a prompt by each method, all methods in turn for each prompt; the first one warms up."""
+    found: dict[str, list[float]] = {}
+
+    def maps(prompt: Prompt, n: int, steps: int) -> Tensor:
+        made = studio.maps([prompt.text] * n, list(range(n)), steps)
+        return made[judged(studio.decoded(made), prompt)[0].index][None]
+
+    def early(prompt: Prompt) -> Tensor:
+        alive: list[int] = []
+
+        def judge(pixels: Tensor, _: slice) -> Tensor:
+            alive[:] = survivors(judged(studio.decoded(pixels), prompt), studio.config.keep)
+            return torch.isin(torch.arange(len(pixels)), torch.tensor(alive)).to(pixels.device)
+
+        kept: list[Tensor] = []
+        for start in range(0, MOST_SEEDS, PER_PASS):
+            seeds = list(range(start, start + PER_PASS))
+            kept.append(studio.maps([prompt.text] * PER_PASS, seeds, studio.config.early_steps, judge)[alive])
+            best = judged(studio.decoded(torch.cat(kept)), prompt)[0]
+            if best.recall >= studio.config.stop_at:
+                break
+        return torch.cat(kept)[best.index][None]
+
+    def pictures(prompt: Prompt, n: int, hint: Tensor | None = None) -> Tensor:
+        return studio.pictures([prompt.text] * n, list(range(n)), hint)
+
+    def stock(prompt: Prompt, n: int) -> None:
+        judged(studio.segmented(pictures(prompt, n)), prompt)
+
+    ways: dict[str, Callable[[Prompt], object]] = {
+        f"n{n}_t{steps}": lambda p, n=n, steps=steps: maps(p, n, steps)
+        for n in SEEDS_OF_TABLE3
+        for steps in STEPS
+    } | {
+        "stock_n1": lambda p: pictures(p, 1),
+        "stock_n10": lambda p: stock(p, MOST_SEEDS),
+        "fgdm_n1": lambda p: pictures(p, 1, maps(p, 1, 20)),
+        "fgdm_n10_t10": lambda p: pictures(p, 1, maps(p, MOST_SEEDS, 10)),
+        "fgdm_n10_t20": lambda p: pictures(p, 1, maps(p, MOST_SEEDS, 20)),
+        "fgdm_early": lambda p: pictures(p, 1, early(p)),
+    }
+    for number, prompt in enumerate(prompts):
+        for name, way in ways.items():
+            took = timed(lambda way=way, prompt=prompt: way(prompt), studio.device)
+            if number:
+                found.setdefault(name, []).append(took)
+    return {name: mean(values) for name, values in found.items()}

@@ -1,0 +1,1 @@
+"""FG-DM: the adapters that make Stable Diffusion sample condition maps, and chains of them."""

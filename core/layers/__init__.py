@@ -1,0 +1,1 @@
+"""LayerDiffusion: a photo's subject and background learnt and changed at once."""

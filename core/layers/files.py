@@ -1,0 +1,77 @@
+"""Layered edits on disk: the fine-tuned weights and the embeddings they belong to, in one file.
+
+The weights lie under the names that stock *Load LoRA* takes, the embeddings beside them under PREFIX.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from torch import Tensor
+
+from ..files import read_tensors, write_tensors
+
+PREFIX = "finesse_layered."
+POSITIVE, OBJECT, BACKGROUND = "positive", "object", "background"
+POOLED = ".pooled"  # after a name: what an SDXL reads besides
+NAMES = (POSITIVE, OBJECT, BACKGROUND)
+
+
+@dataclass(frozen=True, eq=False)
+class LayeredEdit:
+    """What LayerDiffusion has learnt of a photo.
+
+    lora: weights by ComfyUI's names or kohya's: `.diff` and `.diff_b`, or `.lora_up.weight`,
+    `.lora_down.weight` and `.alpha`. embeddings: (1, L, D) each, those of NAMES, `positive` at least, and
+    their pooled texts (1, P) as `positive.pooled`. metadata: strings, of the header.
+    """
+
+    lora: Mapping[str, Tensor]
+    embeddings: Mapping[str, Tensor]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def misfit(self, shapes: Mapping[str, Sequence[int]]) -> str:
+        """Why the weights do not fit a model whose layers' weights have these shapes; "" when they do."""
+        for name, tensor in self.lora.items():
+            layer, part = _layer_of(name, shapes)
+            if layer is None:
+                return f"its weight {name} is of no layer of it"
+            found, wanted = list(tensor.shape), list(shapes[layer])
+            fits = {
+                "diff": found == wanted,
+                "diff_b": found == wanted[:1],
+                "lora_up.weight": found[:1] == wanted[:1],
+                "lora_down.weight": math.prod(found[1:]) == math.prod(wanted[1:]),
+            }
+            if not fits.get(part, True):
+                return f"its weight {name} is of shape {found}, for a layer whose weight is {wanted} there"
+        return ""
+
+
+def _layer_of(name: str, layers: Container[str]) -> tuple[str | None, str]:
+    """The layer that a weight belongs to, and the rest of its name."""
+    places = [place for place, letter in enumerate(name) if letter == "."]
+    return next(((name[:i], name[i + 1 :]) for i in places if name[:i] in layers), (None, name))
+
+
+def write_edit(path: str | Path, edit: LayeredEdit) -> None:
+    """Write an edit, atomically."""
+    embeddings = {PREFIX + name: value for name, value in edit.embeddings.items()}
+    write_tensors(path, {**edit.lora, **embeddings}, {"finesse.kind": "layered edit", **edit.metadata})
+
+
+def read_edit(path: str | Path) -> LayeredEdit:
+    """Read an edit; ValueError, naming the file, when it is none."""
+    tensors, metadata = read_tensors(path)
+    embeddings = {key.removeprefix(PREFIX): value for key, value in tensors.items() if key.startswith(PREFIX)}
+    known = {name + end for name in NAMES for end in ("", POOLED)}
+    if POSITIVE not in embeddings or not set(embeddings) <= known:
+        raise ValueError(
+            f"{Path(path).name} is no layered edit: it holds {', '.join(sorted(embeddings)) or 'no'} "
+            "embeddings; give a file of Save Layered Edit or of finesse.training.layered."
+        )
+    lora = {key: value for key, value in tensors.items() if not key.startswith(PREFIX)}
+    return LayeredEdit(lora, embeddings, metadata)

@@ -1,0 +1,180 @@
+"""LayerDiffusion's loss: pictures in layers, of each of which the model learns one part (eqs. 2, 4 to 6)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..schedule import Denoiser, NoiseSchedule
+from ..seeds import mix
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """A picture, and how much each cell of it counts; made by `Layer.of` or `split_layers`.
+
+    latent: (1, C, h, w) float32, scaled as the model reads it. mask: (1, 1, h, w) float32 in [0, 1].
+    """
+
+    latent: Tensor
+    mask: Tensor
+
+    @classmethod
+    def of(cls, latent: Tensor, mask: Tensor | None = None, name: str = "latent") -> Layer:
+        """The part of a picture under `mask`, (H, W) in pixels of any size; all of it without one.
+
+        latent: (1, C, h, w) of the picture; `name` is what messages call it. Raises ValueError for another
+        shape, values that are not finite, a mask outside [0, 1] and an empty one.
+        """
+        if latent.ndim != 4 or len(latent) != 1 or latent.numel() == 0:
+            raise ValueError(f"{name} must be of one picture (1, C, h, w), got {tuple(latent.shape)}.")
+        if not bool(torch.isfinite(latent).all()):
+            raise ValueError(f"{name} holds values that are NaN or infinite; encode the picture in float32.")
+        size = latent.shape[-2:]
+        with torch.inference_mode(False):  # autograd keeps the tensors, which it may not of inference mode's
+            cells = torch.ones(1, 1, *size) if mask is None else area_mask(_checked(mask), size)
+            return cls(latent.detach().to(torch.float32, copy=True), cells.to(latent.device))
+
+
+def split_layers(photo: Tensor, reference: Tensor, mask: Tensor) -> tuple[Layer, Layer]:
+    """The object as the photo shows it, and the background as the reference does.
+
+    photo, reference: latents (1, C, h, w), each of its own size. mask: (H, W) in [0, 1] in pixels, 1 on the
+    object. Raises ValueError as `Layer.of`, and for a mask that leaves no background.
+    """
+    mask = _checked(mask)
+    if bool((mask == 1).all()):
+        raise ValueError("mask is 1 everywhere, which leaves no background; select the object alone.")
+    return Layer.of(photo, mask, "photo"), Layer.of(reference, 1 - mask, "reference")
+
+
+def area_mask(mask: Tensor, size: Sequence[int]) -> Tensor:
+    """(1, 1, h, w) float32: of each cell of `size` (h, w) the mean of `mask` (H, W) over the cell's area.
+
+    Pixels that a cell's edge cuts count with what lies inside, so that any two sizes fit.
+    """
+    rows, columns = (_coverage(mask.shape[-2 + axis], size[axis]) for axis in (0, 1))
+    means = rows @ mask.cpu().double() @ columns.T
+    return means.clamp(0, 1).float()[None, None]
+
+
+def masked_mse(predicted: Tensor, noise: Tensor, mask: Tensor) -> Tensor:
+    """||mask * (predicted - noise)||^2 over C * ||mask||^2: the mean squared error under the mask, scalar.
+
+    Averaged over the layer and not over the picture, since then neither the gradient nor what the weights of
+    the layers mean depends on how large the object is: 2 to 1 says that its error counts twice as much as
+    the background's. On a mask of half the picture this is twice the mean over all, which Adam does not see.
+    """
+    return (mask * (predicted - noise)).square().sum() / (mask.square().sum() * noise.shape[1])
+
+
+def draw(
+    seed: int, step: int, shape: Sequence[int], timesteps: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """A step's timestep (1,) out of `timesteps` and noise of `shape`: the same on every device, in any run.
+
+    Layers of one shape have one noise, as in eqs. 2 to 5; of all shapes the timestep is the same.
+    """
+    generator = torch.Generator().manual_seed(mix(seed, step))
+    timestep = torch.randint(timesteps, (1,), generator=generator)
+    noise = torch.randn(*shape, generator=generator)
+    return timestep.to(device, non_blocking=True), noise.to(device, non_blocking=True)
+
+
+class LayeredLoss:
+    """sum over the layers of weight * masked_mse(eps_theta(x_t, t, embedding), eps, mask)."""
+
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        layers: Sequence[Layer],
+        embeddings: Sequence[Tensor],
+        weights: Sequence[float],
+        schedule: NoiseSchedule,
+    ) -> None:
+        """embeddings: (1, L, D) each; one for each layer, as are the weights. All on one device."""
+        self.denoiser, self.layers, self.embeddings, self.weights = denoiser, layers, embeddings, weights
+        self.device = layers[0].latent.device
+        self.schedule = NoiseSchedule(schedule.alphas_cumprod.to(self.device))
+
+    def __call__(self, seed: int, step: int) -> Tensor:
+        """The loss of a step, scalar."""
+        timestep, noises = self._draw(seed, step)
+        _, predicted = self._predict(timestep, noises)
+        losses = [
+            weight * masked_mse(found, noise, layer.mask)
+            for weight, found, noise, layer in zip(self.weights, predicted, noises, self.layers, strict=True)
+        ]
+        return torch.stack(losses).sum()
+
+    @property
+    def scale(self) -> float:
+        """What to multiply the loss by so that its gradient survives half precision; a power of two.
+
+        An error of d in one value of a layer of n gives a gradient of 2 d / n, and behind it ever smaller
+        ones, which float16 rounds to zero; times n / 16 they keep away from both ends of its range.
+        """
+        smallest = min(
+            float(layer.mask.square().sum()) * layer.latent.shape[1] / weight
+            for layer, weight in zip(self.layers, self.weights, strict=True)
+        )
+        return 2.0 ** round(math.log2(smallest / 16))
+
+    @torch.no_grad()
+    def preview(self) -> Tensor:
+        """(1, C, h, w): the layers put together as the model sees them through half of all noise.
+
+        Always the same noise, so that one sees what is learnt; layers of another size than the first's are
+        left out.
+        """
+        timestep, noises = self._draw(0, 0)
+        timestep = torch.full_like(timestep, len(self.schedule) // 2)
+        noisy, predicted = self._predict(timestep, noises)
+        picture, *rest = map(self.schedule.predict_clean, noisy, predicted, [timestep] * len(noisy))
+        for other, layer in zip(rest, self.layers[1:], strict=True):
+            if other.shape == picture.shape:
+                picture = torch.lerp(picture, other, layer.mask)
+        return picture
+
+    def _draw(self, seed: int, step: int) -> tuple[Tensor, list[Tensor]]:
+        """The timestep (1,), and each layer's noise."""
+        drawn = [
+            draw(seed, step, layer.latent.shape, len(self.schedule), self.device) for layer in self.layers
+        ]
+        return drawn[0][0], [noise for _, noise in drawn]
+
+    def _predict(self, timestep: Tensor, noises: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Each layer's noisy latent and the noise seen in it, float32; layers of one shape in one pass."""
+        noisy = [
+            self.schedule.add_noise(layer.latent, noise, timestep)
+            for layer, noise in zip(self.layers, noises, strict=True)
+        ]
+        if len({latent.shape for latent in noisy}) == 1:
+            batch = torch.cat(noisy), timestep.repeat(len(noisy)), torch.cat(list(self.embeddings))
+            return noisy, list(self.denoiser(*batch).float().split(1))
+        pairs = zip(noisy, self.embeddings, strict=True)
+        return noisy, [self.denoiser(latent, timestep, text).float() for latent, text in pairs]
+
+
+def _checked(mask: Tensor) -> Tensor:
+    """The mask (H, W), if it is one, in float64."""
+    if mask.ndim != 2 or mask.numel() == 0:
+        raise ValueError(f"mask must be of one picture (height, width), got {tuple(mask.shape)}.")
+    low, high = float(mask.min()), float(mask.max())
+    if not (low >= 0 and high <= 1):
+        raise ValueError(f"mask has values from {low:g} to {high:g}; a mask lies between 0 and 1.")
+    if high == 0:
+        raise ValueError("mask is empty (0 everywhere); select the object.")
+    return mask.cpu().double()
+
+
+def _coverage(pixels: int, cells: int) -> Tensor:
+    """(cells, pixels) float64: the part of each cell that each pixel covers."""
+    edges = torch.arange(cells + 1, dtype=torch.float64) * (pixels / cells)
+    starts = torch.arange(pixels, dtype=torch.float64)
+    inside = torch.minimum(edges[1:, None], starts + 1) - torch.maximum(edges[:-1, None], starts)
+    return inside.clamp(min=0) * (cells / pixels)

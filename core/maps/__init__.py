@@ -1,0 +1,1 @@
+"""Condition maps as data: palettes, objects, edits, recall."""

@@ -1,0 +1,1 @@
+"""Segment Anything: its weights, its prompts and its masks."""

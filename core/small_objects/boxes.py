@@ -1,0 +1,228 @@
+"""Boxes in pixels: clipping, snapping to the latent grid, the crop window, the effective area.
+
+A `Box` is core's BOUNDING_BOX (x, y, width, height in pixels, origin top left). A *cell* is the
+number of pixels under one latent value, i.e. the VAE's own scale: 8 for Stable Diffusion, never
+assumed here. `parse_boxes` reads what the box picker and *Create Bounding Boxes* put out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ..seeds import LARGEST_SEED
+
+ELEMENT_UNITS = 1000  # an element's bbox is in thousandths of its canvas
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle of whole pixels, origin at the image's top left; it may reach past the image."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @classmethod
+    def from_dict(cls, value: Any, name: str = "box") -> Box:
+        """Read a BOUNDING_BOX dict, rounding to whole pixels.
+
+        Raises ValueError, naming `name` and the value, if it is no such dict, holds something that
+        is not a finite number, or has no area.
+        """
+        if not isinstance(value, dict) or not {"x", "y", "width", "height"} <= value.keys():
+            raise ValueError(f"{name} must be a bounding box with x, y, width and height, got {value!r}.")
+        numbers = [value[key] for key in ("x", "y", "width", "height")]
+        if not all(_is_finite_number(number) for number in numbers):
+            raise ValueError(f"{name} must hold four finite numbers, got {value!r}; enter pixels.")
+        box = cls(*(round(number) for number in numbers))
+        if box.width <= 0 or box.height <= 0:
+            raise ValueError(f"{name} has no area: {box}; give it a width and height of at least one pixel.")
+        return box
+
+    def to_dict(self) -> dict[str, int]:
+        """The BOUNDING_BOX dict of this box."""
+        return {"x": self.x, "y": self.y, "width": self.width, "height": self.height}
+
+    @property
+    def right(self) -> int:
+        """First column right of the box."""
+        return self.x + self.width
+
+    @property
+    def bottom(self) -> int:
+        """First row below the box."""
+        return self.y + self.height
+
+    @property
+    def index(self) -> tuple[slice, slice, slice]:
+        """Index of the box in a tensor (batch, height, width, ...)."""
+        return slice(None), slice(self.y, self.bottom), slice(self.x, self.right)
+
+    def __str__(self) -> str:
+        return f"{self.width}×{self.height} px at ({self.x}, {self.y})"
+
+    def clip(self, width: int, height: int, name: str = "box") -> Box:
+        """The part inside an image of `width` x `height`; ValueError if there is none."""
+        x, y = max(self.x, 0), max(self.y, 0)
+        right, bottom = min(self.right, width), min(self.bottom, height)
+        if right <= x or bottom <= y:
+            raise ValueError(
+                f"{name} lies outside the image: {self}, image {width}×{height} px; move it inside."
+            )
+        return Box(x, y, right - x, bottom - y)
+
+    def grow(self, pixels: int) -> Box:
+        """The box with `pixels` more on every side."""
+        return Box(self.x - pixels, self.y - pixels, self.width + 2 * pixels, self.height + 2 * pixels)
+
+    def snap(self, cell: int) -> Box:
+        """The smallest box on the grid of `cell` pixels that contains this one."""
+        x, y = self.x // cell * cell, self.y // cell * cell
+        return Box(x, y, ceil_to(self.right, cell) - x, ceil_to(self.bottom, cell) - y)
+
+    def window(self, width: int, height: int, side: int, cell: int) -> Box:
+        """The crop window around the box in an image of `width` x `height`.
+
+        A square of about `side` pixels on the grid of `cell`, moved inside the image and larger
+        where it must be to leave one cell free around the box. `side` 0 gives the whole image. At
+        the right and bottom it may pass the image's edge by less than a cell, which is to be padded.
+        """
+        x, span_x = _window_span(self.x, self.right, width, side, cell)
+        y, span_y = _window_span(self.y, self.bottom, height, side, cell)
+        return Box(x, y, span_x, span_y)
+
+
+def union(boxes: Iterable[Box]) -> Box:
+    """The smallest box that contains all of `boxes` (at least one)."""
+    boxes = list(boxes)
+    x, y = min(box.x for box in boxes), min(box.y for box in boxes)
+    return Box(x, y, max(box.right for box in boxes) - x, max(box.bottom for box in boxes) - y)
+
+
+def ceil_to(value: int, step: int) -> int:
+    """The smallest multiple of `step` that is at least `value`."""
+    return -(-value // step) * step
+
+
+def _window_span(start: int, end: int, limit: int, side: int, cell: int) -> tuple[int, int]:
+    limit = ceil_to(limit, cell)
+    if side == 0:
+        return 0, limit
+    low = max(0, (start - cell) // cell * cell)
+    high = min(limit, ceil_to(end + cell, cell))
+    size = min(limit, max(high - low, ceil_to(side, cell)))
+    begin = (low - (size - (high - low)) // 2) // cell * cell
+    return min(max(begin, 0), limit - size), size
+
+
+@dataclass(frozen=True)
+class LabelledBox:
+    """A box and the text that describes what belongs in it; "" leaves the choice to the main prompt.
+
+    seed: of the noise in the box, None for the one of the noise around it.
+    """
+
+    box: Box
+    text: str = ""
+    seed: int | None = None
+
+
+def parse_boxes(value: Any, width: int, height: int, name: str = "boxes") -> list[LabelledBox]:
+    """Read the value of the box picker, or the `elements` or the `bboxes` of core's *Create Bounding Boxes*.
+
+    Elements are dicts with `bbox` = [ymin, xmin, ymax, xmax] in thousandths of their canvas, here of
+    an image of `width` x `height` pixels, and a text in `desc`. Bounding boxes are dicts in pixels,
+    alone, in a list, or in a list of one list; the box picker's have a `text` and a `seed` beside, if
+    any: a whole number, or its digits, because JavaScript rounds what is above 2^53. Raises ValueError
+    that names the faulty box, counting from 1.
+    """
+    items = [value] if isinstance(value, dict) else value
+    if not isinstance(items, Sequence) or isinstance(items, str):
+        raise ValueError(f"{name} must be a list of boxes, got {value!r}; link Create Bounding Boxes.")
+    if items and all(isinstance(item, (list, tuple)) for item in items):
+        if len(items) > 1:
+            raise ValueError(f"{name} holds boxes for {len(items)} pictures; link the boxes of one picture.")
+        items = items[0]
+    if not items:
+        raise ValueError(f"{name} is empty: {value!r}; draw at least one box, or unlink {name}.")
+    names = [name] if len(items) == 1 else [f"box {index}" for index in range(1, len(items) + 1)]
+    return [_parse_box(item, width, height, own) for item, own in zip(items, names, strict=True)]
+
+
+def _parse_box(item: Any, width: int, height: int, name: str) -> LabelledBox:
+    if not isinstance(item, dict) or "bbox" not in item:
+        box = Box.from_dict(item, name)
+        return LabelledBox(
+            box, _own_text(item, name) or _text_of(item.get("metadata") or {}), _seed(item, name)
+        )
+    bbox = item["bbox"]
+    if not isinstance(bbox, (list, tuple)) or len(bbox) != 4 or not all(map(_is_finite_number, bbox)):
+        raise ValueError(f"{name} needs bbox = [ymin, xmin, ymax, xmax] in thousandths, got {bbox!r}.")
+    top, bottom = sorted((round(bbox[0] * height / ELEMENT_UNITS), round(bbox[2] * height / ELEMENT_UNITS)))
+    left, right = sorted((round(bbox[1] * width / ELEMENT_UNITS), round(bbox[3] * width / ELEMENT_UNITS)))
+    pixels = {"x": left, "y": top, "width": right - left, "height": bottom - top}
+    return LabelledBox(Box.from_dict(pixels, name), _text_of(item))
+
+
+def _own_text(item: dict[str, Any], name: str) -> str:
+    text = item.get("text")
+    if text is None or isinstance(text, str):
+        return (text or "").strip()
+    raise ValueError(f"{name} must have a text made of words, got {text!r}; write it in quotes.")
+
+
+def _seed(item: dict[str, Any], name: str) -> int | None:
+    seed = item.get("seed")
+    if seed is None or seed == "":
+        return None
+    if isinstance(seed, str) and seed.isascii() and seed.isdecimal() and len(seed) <= len(str(LARGEST_SEED)):
+        seed = int(seed)
+    if isinstance(seed, int) and not isinstance(seed, bool) and 0 <= seed <= LARGEST_SEED:
+        return seed
+    raise ValueError(f"{name} has the seed {seed!r}; give a whole number from 0 to {LARGEST_SEED}, or none.")
+
+
+def _text_of(item: dict[str, Any]) -> str:
+    words = f'the words "{item["text"]}"' if item.get("text") else ""
+    return ", ".join(part for part in (str(item.get("desc") or "").strip(), words) if part)
+
+
+def _is_finite_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def effective_area(box: Box, cell: int, levels: int) -> list[tuple[float, float]]:
+    """Width and height of the box in cells at each of a UNet's `levels`, finest first.
+
+    Each level halves the one before. Under one cell at the last level an inpainting model tends to
+    leave the object out (SOEDiff, section 3).
+    """
+    return [(box.width / (cell << level), box.height / (cell << level)) for level in range(levels)]
+
+
+def grade_effective_area(box: Box, cell: int, levels: int) -> Literal["green", "amber", "red"]:
+    """Red for a box of under one cell at the last level, amber under two; the box picker shows the same."""
+    smallest = min(effective_area(box, cell, levels)[-1])
+    return "red" if smallest < 1 else "amber" if smallest < 2 else "green"
+
+
+def describe_effective_area(box: Box, cell: int, levels: int, name: str = "box") -> str:
+    """One paragraph on the effective area, with a remark where the last level has under two cells."""
+    sizes = ", ".join(f"{width:g}×{height:g}" for width, height in effective_area(box, cell, levels))
+    text = f"{name}: {box}; cells per UNet level: {sizes}."
+    side = cell << (levels - 1)
+    grade = grade_effective_area(box, cell, levels)
+    if grade == "red":
+        return (
+            f"{text} Warning: less than one cell at the lowest level, so the object may be left out or "
+            f"misshapen; make the box at least {side}×{side} px, or enlarge the picture first."
+        )
+    if grade == "amber":
+        return (
+            f"{text} Less than two cells at the lowest level: shapes come out better from {2 * side} px on."
+        )
+    return text

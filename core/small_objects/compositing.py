@@ -1,0 +1,130 @@
+"""Pasting an edited window back: feathered inside the region, bit-identical outside it."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..images import check_image
+from .region import Region, dilate
+
+RING_CELLS = 2  # width of the ring whose colours are compared
+GAIN_LIMIT = 2.0  # a nearly flat ring must not stretch the contrast further than this
+
+
+def composite(
+    original: Tensor, edited: Tensor, region: Region, feather: int = 0, match_ring: bool = False
+) -> Tensor:
+    """Put the edited window into the original image.
+
+    original: (B or 1, H, W, 3 or 4), a fourth channel is kept. edited: (B, h, w, 3 or 4), the decoded
+    result at the window's size. feather: pixels inside the region over which the edit fades in.
+    match_ring: first correct the edit's colours by `match_colours`. Returns (B, H, W, channels of the
+    original) in the original's dtype; every value where `region.alpha` is 0 is the original's, bit
+    for bit. Raises ValueError for sizes or batches that do not belong together.
+    """
+    _check(original, edited, region)
+    visible = region.visible
+    alpha = region.alpha[:, : visible.height, : visible.width].to(original.device)
+    dtype = torch.promote_types(original.dtype, torch.float32)
+
+    result = original.repeat(edited.shape[0] // original.shape[0], 1, 1, 1)
+    inside = result[visible.index]  # a view
+    old = inside[..., :3]
+    new = edited[:, : visible.height, : visible.width, :3].to(original.device, dtype)
+    if match_ring:
+        new = match_colours(new, old.to(dtype), _ring(alpha, region.cell))
+    weight = (alpha * feather_ramp(alpha, feather)).unsqueeze(-1).to(dtype)  # BHW -> BHW1
+    blended = torch.lerp(old.to(dtype), new, weight).to(original.dtype)
+    inside[..., :3] = torch.where(weight > 0, blended, old)
+    return result
+
+
+def fill_from_around(pixels: Tensor, mask: Tensor) -> Tensor:
+    """What lies under a mask replaced by what its surroundings fade into, by pull and push (Gortler 1996).
+
+    pixels: (B, H, W, C). mask: (1 or B, H, W), 0 where the pixels stay, which must be somewhere.
+    """
+    known = (mask <= 0).to(pixels).unsqueeze(1)  # BHW -> B1HW
+    colours = pixels.movedim(-1, 1) * known
+    levels = [(colours, known.expand(len(colours), -1, -1, -1))]
+    while max(levels[-1][0].shape[-2:]) > 1:
+        colours, known = levels[-1]
+        levels.append((F.avg_pool2d(colours, 2, ceil_mode=True), F.avg_pool2d(known, 2, ceil_mode=True)))
+    filled = torch.zeros_like(levels[-1][0])
+    for colours, known in reversed(levels):
+        coarser = F.interpolate(filled, colours.shape[-2:], mode="bilinear")
+        filled = torch.where(known > 0, colours / known.clamp(min=1e-12), coarser)
+    return filled.movedim(1, -1)
+
+
+def feather_ramp(alpha: Tensor, feather: int) -> Tensor:
+    """Weights that rise linearly from the edge of `alpha` > 0 inwards.
+
+    alpha: (B, h, w). The k-th pixel from the outside weighs k / (feather + 1), at most 1; 0 outside.
+    The frame of the picture is no edge: there is nothing beyond it to blend with.
+    """
+    inside = (alpha > 0).float()
+    depth = inside.clone()
+    for _ in range(feather):
+        # padding of max_pool2d is -inf, so beyond the frame counts as inside
+        inside = -F.max_pool2d(-inside.unsqueeze(1), 3, stride=1, padding=1).squeeze(1)
+        depth += inside
+    return depth / (feather + 1)
+
+
+def match_colours(edited: Tensor, original: Tensor, ring: Tensor) -> Tensor:
+    """Give each channel of `edited` the mean and spread that `original` has on the ring.
+
+    edited, original: (B, h, w, 3); ring: (1 or B, h, w) bool, not empty. The ring shows the same
+    things in both, so what differs there is the drift of VAE and sampler. Returns values in [0, 1].
+    """
+    weight = ring.unsqueeze(-1).to(edited)
+    count = weight.sum(dim=(1, 2), keepdim=True)
+
+    def statistics(pixels: Tensor) -> tuple[Tensor, Tensor]:
+        mean = (pixels * weight).sum(dim=(1, 2), keepdim=True) / count
+        variance = ((pixels - mean).square() * weight).sum(dim=(1, 2), keepdim=True) / count
+        return mean, variance.sqrt()
+
+    mean_edited, spread_edited = statistics(edited)
+    mean_original, spread_original = statistics(original)
+    flat = 1 / 255  # spreads below one grey level are noise
+    gain = (spread_original + flat) / (spread_edited + flat)
+    gain = gain.clamp(1 / GAIN_LIMIT, GAIN_LIMIT)
+    return ((edited - mean_edited) * gain + mean_original).clamp(0, 1)
+
+
+def _ring(alpha: Tensor, cell: int) -> Tensor:
+    inside = (alpha > 0).float()
+    ring = (dilate(inside, RING_CELLS * cell) - inside) > 0
+    if not bool(ring.flatten(1).any(dim=1).all()):
+        raise ValueError(
+            "colour_match needs pixels around the box, but the region fills the picture; "
+            "set colour_match to none or use a smaller box."
+        )
+    return ring
+
+
+def _check(original: Tensor, edited: Tensor, region: Region) -> None:
+    check_image(original, "original")
+    check_image(edited, "edited")
+    height, width = original.shape[1:3]
+    if (width, height) != (region.image_width, region.image_height):
+        raise ValueError(
+            f"original is {width}×{height} px but region was made for an image of "
+            f"{region.image_width}×{region.image_height} px; link the same image to both nodes."
+        )
+    window = region.window
+    if tuple(edited.shape[1:3]) != (window.height, window.width):
+        raise ValueError(
+            f"edited is {edited.shape[2]}×{edited.shape[1]} px but the region's window is "
+            f"{window.width}×{window.height} px; link the decoded result of this region's latent, unscaled."
+        )
+    batch = edited.shape[0]
+    if original.shape[0] not in (1, batch) or region.alpha.shape[0] not in (1, batch):
+        raise ValueError(
+            f"edited has {batch} pictures, original {original.shape[0]} and region {region.alpha.shape[0]}; "
+            "original and region must have one, or as many as edited."
+        )

@@ -1,0 +1,127 @@
+"""Example workflows as programs run them: the prompt that the page's `graphToPrompt` makes of its JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from .client import Prompt
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "example_workflows"
+
+VIRTUAL = ("Note", "MarkdownNote", "PrimitiveNode", "Reroute")
+MUTED, BYPASSED = 2, 4
+WIDGET_TYPES = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
+SEEDS = ("seed", "noise_seed")
+
+Node = dict[str, Any]
+ObjectInfo = dict[str, Any]
+
+
+def examples() -> dict[str, dict[str, Any]]:
+    """The example workflows, as the page opens them: name -> JSON."""
+    return {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(EXAMPLES.glob("*.json"))}
+
+
+def to_api(workflow: dict[str, Any], object_info: ObjectInfo) -> Prompt:
+    """The API prompt of a workflow saved by the page.
+
+    workflow: the page's JSON, with links as lists. object_info: the answer of GET /object_info.
+    Raises ValueError for a node type that the server does not have, a subgraph included.
+    """
+    nodes = {node["id"]: node for node in workflow["nodes"]}
+    links = {link[0]: (link[1], link[2]) for link in workflow["links"]}
+    prompt: Prompt = {}
+    for node in nodes.values():
+        if node["type"] in VIRTUAL or node.get("mode") in (MUTED, BYPASSED):
+            continue
+        if node["type"] not in object_info:
+            raise ValueError(f"node {node['id']} is a {node['type']!r}, which this ComfyUI does not have")
+        info = object_info[node["type"]]
+        inputs = _widget_values(node, info)
+        for socket in node.get("inputs", []):
+            source = _source(socket.get("link"), nodes, links)
+            if source:
+                inputs[socket["name"]] = source
+        title = node.get("title") or info["display_name"] or node["type"]
+        prompt[str(node["id"])] = {"class_type": node["type"], "inputs": inputs, "_meta": {"title": title}}
+    return prompt
+
+
+def saved_values(node: Node, info: dict[str, Any], inputs: dict[str, Any]) -> list[Any]:
+    """The node's widgets as the page saves them, holding a prompt's `inputs`: what `to_api` reads again.
+
+    A widget with a link, or one that the prompt leaves out, keeps what the node has saved, or its default.
+    """
+    saved = iter(node.get("widgets_values") or [])
+    values: list[Any] = []
+    for name, kind, options in _widgets(info):
+        before = next(saved, options.get("default"))
+        value = inputs.get(name, before)
+        if isinstance(value, dict) and "__value__" in value:
+            value = value["__value__"]
+        elif isinstance(value, list):  # a link
+            value = before
+        values.append(value)
+        values += [next(saved, None) for _ in range(_companions(name, kind, options))]
+    return values
+
+
+def _widget_values(node: Node, info: dict[str, Any]) -> dict[str, Any]:
+    """What the node's widgets hold. The page saves it as a list in the order of the widgets."""
+    saved = iter(node.get("widgets_values") or [])
+    values = {}
+    for name, kind, options in _widgets(info):
+        try:
+            value = next(saved)
+        except StopIteration:
+            break  # saved by an older version of the node: ComfyUI fills in the default
+        # A bare list would be read as a link.
+        values[name] = {"__value__": value} if isinstance(value, list) else value
+        for _ in range(_companions(name, kind, options)):
+            next(saved, None)
+    return values
+
+
+def _widgets(info: dict[str, Any]) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    """Name, type and options of a node's inputs that are widgets, in the page's order."""
+    for group in ("required", "optional"):
+        for name in info["input_order"].get(group, []):
+            kind, options = (*info["input"][group][name], {})[:2]
+            if _is_widget(kind, options):
+                yield name, kind, options
+
+
+def _is_widget(kind: Any, options: dict[str, Any]) -> bool:
+    if options.get("forceInput") or options.get("rawLink"):
+        return False
+    return isinstance(kind, list) or kind in WIDGET_TYPES or "default" in options
+
+
+def _companions(name: str, kind: Any, options: dict[str, Any]) -> int:
+    """How many values the page saves after a widget's own: those of widgets that it puts beside it."""
+    return int(bool(options.get("control_after_generate")) or (name in SEEDS and kind == "INT")) + bool(
+        options.get("image_upload")
+    )
+
+
+def _source(link: int | None, nodes: dict[int, Node], links: dict[int, tuple[int, int]]) -> list[Any] | None:
+    """Where a link's value comes from, [node id, slot], past reroutes and bypassed nodes; None if nowhere."""
+    if link is None or link not in links:
+        return None
+    origin, slot = links[link]
+    node = nodes[origin]
+    if node["type"] == "Reroute":
+        return _source(node["inputs"][0].get("link"), nodes, links)
+    if node["type"] in VIRTUAL or node.get("mode") == MUTED:
+        return None
+    if node.get("mode") == BYPASSED:
+        kind, inputs = node["outputs"][slot]["type"], node.get("inputs", [])
+        # The input of the same slot if its type fits, else the first that fits.
+        for socket in [*inputs[slot : slot + 1], *inputs]:
+            if socket["type"] == kind:
+                return _source(socket.get("link"), nodes, links)
+        return None
+    return [str(origin), slot]

@@ -1,0 +1,1 @@
+"""The miniature in ComfyUI: its loaders."""

@@ -1,0 +1,107 @@
+"""Scenes of the miniature world: `scene(seed, size)` draws a picture together with all that is true of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...core.maps.palettes import COCO_STUFF
+from .backgrounds import Canvas, draw_background
+from .captions import caption
+from .layout import Placement, compose
+from .scene import Scene, SceneObject
+from .sprites import picture
+from .things import THINGS
+
+SPLITS = ("train", "validation", "test", "held_out")
+"""Streams of seeds that share no scene; only "held_out" shows held-out combinations, one at least in each."""
+
+MOST_OBJECTS = 8
+
+
+def scene(
+    seed: int,
+    size: int = 64,
+    *,
+    count: int | None = None,
+    split: str = "train",
+    things: Sequence[str] = THINGS,
+) -> Scene:
+    """Draw the scene of a seed; the same seed gives the same composition at every size.
+
+    Below 64 pixels a tiny object may be wholly hidden by its neighbours; it is then not among the objects.
+
+    seed: any integer from 0. size: side in pixels, at least 16. count: objects, 1 to 8; None to draw it too.
+    split: one of SPLITS. things: what it may show, 8 names of THINGS at least. Raises ValueError for anything
+    else.
+    """
+    if len(set(things) & set(THINGS)) < MOST_OBJECTS:
+        raise ValueError(f"things: got {', '.join(things)}; give {MOST_OBJECTS} at least, out of THINGS")
+    if split not in SPLITS:
+        raise ValueError(f"split: got {split!r}; use one of {', '.join(SPLITS)}")
+    if count is not None and not 1 <= count <= MOST_OBJECTS:
+        raise ValueError(f"count: got {count}; use 1 to {MOST_OBJECTS}, or None")
+    if size < 16:
+        raise ValueError(f"size: got {size}; use at least 16 pixels")
+    if seed < 0:
+        raise ValueError(f"seed: got {seed}; use 0 or more")
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(SPLITS.index(split),)))
+    layout = compose(rng, count, split == "held_out", things)
+    text = caption(layout, rng)
+    canvas = draw_background(layout.background, layout.horizon, size, rng)
+    owner = np.zeros((size, size), np.uint8)
+    frames = [_draw(canvas, owner, number, placed) for number, placed in enumerate(layout.placements, 1)]
+    objects = tuple(
+        _describe(placed, frame, owner == number)
+        for number, (placed, frame) in enumerate(zip(layout.placements, frames, strict=True), 1)
+        if (owner == number).any()
+    )
+    image = np.clip(canvas.image + 0.5, 0, 255).astype(np.uint8)
+    return Scene(image, text, layout.background, objects, canvas.labels, layout.horizon)
+
+
+def _draw(canvas: Canvas, owner: np.ndarray, number: int, placed: Placement) -> tuple[int, int, int, int]:
+    """Draw one object over the canvas, its labels and its owners; returns its frame in pixels."""
+    size = canvas.size
+    width, height = max(1, round(placed.width * size)), max(1, round(placed.height * size))
+    x = min(max(0, round(placed.x * size)), size - width)
+    y = min(max(0, round(placed.y * size)), size - height)
+    if placed.grounded:
+        _shade(canvas, x + width / 2, y + height, width)
+    rgb, alpha = picture(placed.sprite.index, placed.colour, width, height, placed.flipped)
+    window = (slice(y, y + height), slice(x, x + width))
+    canvas.image[window] = canvas.image[window] * (1 - alpha) + rgb
+    solid = alpha[..., 0] >= min(0.5, 0.9 * float(alpha.max()))
+    owner[window][solid] = number
+    canvas.labels[window][solid] = COCO_STUFF.index(placed.sprite.name)
+    return x, y, width, height
+
+
+def _shade(canvas: Canvas, x: float, y: float, width: int) -> None:
+    """A soft contact shadow around (x, y) in pixels."""
+    reach, thick = 0.6 * width, max(1.0, 0.1 * width)
+    top, bottom = max(0, int(y - 2 * thick)), min(canvas.size, int(y + 2 * thick) + 1)
+    left, right = max(0, int(x - reach)), min(canvas.size, int(x + reach) + 1)
+    down = np.exp(-(((np.arange(top, bottom, dtype=np.float32) + 0.5 - y) / thick) ** 2))
+    across = np.clip(1 - ((np.arange(left, right, dtype=np.float32) + 0.5 - x) / reach) ** 2, 0, 1)
+    canvas.image[top:bottom, left:right] *= 1 - 0.35 * (down[:, None] * across)[..., None]
+
+
+def _describe(placed: Placement, frame: tuple[int, int, int, int], mask: np.ndarray) -> SceneObject:
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    x, y = int(columns[0]), int(rows[0])
+    box = (x, y, int(columns[-1]) + 1 - x, int(rows[-1]) + 1 - y)
+    sprite = placed.sprite
+    return SceneObject(
+        sprite.name,
+        placed.colour,
+        sprite.action,
+        sprite.variant,
+        box,
+        mask,
+        placed.depth,
+        sprite,
+        frame,
+        placed.flipped,
+    )

@@ -1,0 +1,5 @@
+"""Where the nodes stand in ComfyUI's node library."""
+
+SMALL_OBJECTS = "Finesse/small objects"
+CONDITION_MAPS = "Finesse/condition maps"
+LAYERS = "Finesse/layers"

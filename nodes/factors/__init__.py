@@ -1,0 +1,1 @@
+"""Nodes that sample condition maps (FG-DM)."""

@@ -1,0 +1,234 @@
+"""A chain of factors sampled for many seeds, pass by pass (FG-DM, section 4)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import comfy.model_management
+import comfy.utils
+import latent_preview
+import numpy as np
+import torch
+from comfy.model_patcher import ModelPatcher
+from torch import Tensor
+
+from ...core.factors.chain import Trajectory, judged_first, judged_place, passes, survivors
+from ...core.maps.palettes import Palette
+from ...core.maps.recall import Candidate, ranked
+from ..maps.palette_input import pixels_of
+from ..types import Conditioning
+from .chain import Chain, ChainLink
+from .control import controlled
+from .row_sampling import Judge, Progress, Rows, Sampling, sample_rows
+
+DECODED = 16  # maps that are decoded at once
+
+
+@dataclass(frozen=True)
+class EarlyStop:
+    """By what candidates are judged, and what follows from it.
+
+    wanted: as of `recall.ranked`. stop_at: after a pass, drawing stops when a map reaches this recall.
+    keep: how many of a pass go on after half of the steps; 0 for all.
+    """
+
+    palette: Palette
+    wanted: dict[str, list[int]]
+    minimal_area: float
+    stop_at: float
+    keep: int
+
+    def ranked(self, maps: Tensor, seeds: Sequence[int]) -> list[Candidate]:
+        """The maps (N, H, W, 3), the best first."""
+        labels = np.stack([self.palette.decode(painted) for painted in pixels_of(maps, "maps")])
+        return ranked(labels, self.wanted, self.minimal_area, seeds)
+
+
+@dataclass
+class Batch:
+    """Candidates that are sampled at once, and what they have so far.
+
+    places: which of all candidates are left of the `begun` ones. latents (N, C, h, w), in the VAE's scale,
+    maps (N, H, W, 3) and states are by condition. candidates: the judged ones, the best first.
+    """
+
+    places: list[int]
+    begun: int
+    latents: dict[str, Tensor] = field(default_factory=dict)
+    maps: dict[str, Tensor] = field(default_factory=dict)
+    states: dict[str, Trajectory] = field(default_factory=dict)
+    candidates: list[Candidate] = field(default_factory=list)
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with these rows alone."""
+        self.places = [self.places[row] for row in rows]
+        self.latents = {name: latents[rows] for name, latents in self.latents.items()}
+        self.maps = {name: maps[rows] for name, maps in self.maps.items()}
+        self.states = {name: state.take(rows) for name, state in self.states.items()}
+
+
+@dataclass(frozen=True)
+class Given:
+    """A map (N, H, W, 3) that takes a factor's place, and its latent (N, C, h, w)."""
+
+    map: Tensor
+    latent: Tensor
+
+
+@dataclass(frozen=True)
+class ChainSampler:
+    """All that the batches have in common.
+
+    empty: the empty latent (1, C, h, w) of one map. given: by condition, one map for all candidates or one
+    for each.
+    """
+
+    model: ModelPatcher
+    vae: Any
+    positive: Conditioning
+    negative: Conditioning
+    chain: Chain
+    given: dict[str, Given]
+    empty: Tensor
+    sampling: Sampling
+    together: bool
+    stop: EarlyStop | None = None
+
+    def draw(self, seeds: Sequence[int], per_pass: int) -> list[Batch]:
+        """The chain for every seed, or for as many batches as it takes to reach `stop.stop_at`."""
+        per_pass = 1 if self.sampling.alone else per_pass
+        parts = list(passes(len(seeds), per_pass))
+        shown = GridPreview(self.model, len(seeds), len(parts) * len(self._sampled()), self.sampling.steps)
+        batches: list[Batch] = []
+        for part in parts:
+            batches.append(self._batch(seeds, part, shown))
+            best = batches[-1].candidates[:1]
+            if best and best[0].recall >= self.stop.stop_at:
+                break
+        return batches
+
+    def _sampled(self) -> list[ChainLink]:
+        """The links to sample, in their order."""
+        infos = [link.info for link in self.chain]
+        order = range(len(infos)) if self.stop is None else judged_first(infos, self._judged())
+        return [self.chain[place] for place in order if infos[place].condition not in self.given]
+
+    def _judged(self) -> int:
+        infos = [link.info for link in self.chain]
+        return judged_place(infos, [info.condition in self.given for info in infos])
+
+    def _batch(self, seeds: Sequence[int], part: range, shown: GridPreview) -> Batch:
+        batch = Batch(list(part), len(part))
+        for name, given in self.given.items():
+            batch.maps[name], batch.latents[name] = (_rows_of(v, part) for v in (given.map, given.latent))
+            batch.states[name] = self._finished(batch.latents[name])
+        judged = self.chain[self._judged()] if self.stop else None
+        for link in self._sampled():
+            name, own = link.info.condition, [seeds[place] for place in batch.places]
+            rows = Rows(
+                len(own),
+                self.sampling.sigmas(self.model),
+                self._is_read_along(link),
+                self._judge(own) if link is judged else None,
+            )
+            latents = self._sample(link, own, rows, batch.states, shown.of(batch.places))
+            batch.states[name] = rows.trajectory if rows.records else self._finished(latents)
+            batch.latents[name] = latents
+            if len(rows.kept) < len(own):
+                batch.keep(rows.kept)
+            batch.maps[name] = decoded(self.vae, batch.latents[name])
+            if link is judged:
+                batch.candidates = self.stop.ranked(batch.maps[name], [seeds[i] for i in batch.places])
+        return batch
+
+    def _sample(
+        self,
+        link: ChainLink,
+        seeds: list[int],
+        rows: Rows,
+        states: dict[str, Trajectory],
+        progress: Progress,
+    ) -> Tensor:
+        parents = [rows.reading(states[name]) if name in states else None for name in link.info.parents]
+        put = partial(controlled, factor=link.factor, strength=link.strength, start=0.0, end=1.0)
+        shared: dict[Any, Any] = {}
+        return sample_rows(
+            self.model,
+            put(link.positive or self.positive, parents=parents, cache=shared),
+            put(self.negative, parents=parents, cache=shared),
+            seeds,
+            self.empty,
+            self.sampling,
+            rows,
+            progress,
+        )
+
+    def _judge(self, seeds: list[int]) -> Judge | None:
+        if not 0 < self.stop.keep < len(seeds):
+            return None
+        return lambda clean: survivors(self.stop.ranked(decoded(self.vae, clean), seeds), self.stop.keep)
+
+    def _is_read_along(self, link: ChainLink) -> bool:
+        """Whether a child reads the factor's latents while they are sampled."""
+        return self.together and any(link.info.condition in other.info.parents for other in self.chain)
+
+    def _finished(self, latents: Tensor) -> Trajectory:
+        return Trajectory(final=self.model.model.process_latent_in(latents))
+
+
+def _rows_of(values: Tensor, places: Sequence[int]) -> Tensor:
+    return values[list(places)] if len(values) > 1 else values.repeat(len(places), 1, 1, 1)
+
+
+def decoded(vae: Any, latents: Tensor) -> Tensor:
+    """Maps (N, H, W, 3) of latents in the VAE's scale, some at a time."""
+    parts = []
+    for part in latents.split(DECODED):
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        parts.append(vae.decode(part))
+    return torch.cat(parts)
+
+
+class GridPreview:
+    """All maps in one picture while they are sampled, by ComfyUI's own previewer, and one progress bar.
+
+    count: maps. stages: batches to sample, of `steps` steps each.
+    """
+
+    def __init__(self, model: ModelPatcher, count: int, stages: int, steps: int) -> None:
+        self.previewer = latent_preview.get_previewer(model.load_device, model.model.latent_format)
+        self.bar = comfy.utils.ProgressBar(stages * steps)
+        self.count, self.steps, self.stage = count, steps, -1
+        self.latents: Tensor | None = None
+
+    def of(self, places: Sequence[int]) -> Progress:
+        """The progress function of one batch more, whose rows stand at these places."""
+        self.stage += 1
+        places = list(places)
+
+        def progress(step: int, clean: Tensor) -> None:
+            picture = self._picture(places, clean) if self.previewer else None
+            self.bar.update_absolute(self.stage * self.steps + min(step + 1, self.steps), preview=picture)
+
+        return progress
+
+    def _picture(self, places: list[int], clean: Tensor) -> Any:
+        if self.latents is None:
+            self.latents = clean.new_zeros(self.count, *clean.shape[1:])
+        self.latents[places] = clean
+        return self.previewer.decode_latent_to_preview_image("JPEG", tiled(self.latents))
+
+
+def tiled(latents: Tensor) -> Tensor:
+    """Latents (N, C, h, w) side by side in one (1, C, rows h, columns w), about as wide as high."""
+    count, channels, height, width = latents.shape
+    columns = math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    cells = latents.new_zeros(rows * columns, channels, height, width)
+    cells[:count] = latents
+    cells = cells.reshape(rows, columns, channels, height, width).permute(2, 0, 3, 1, 4)
+    return cells.reshape(1, channels, rows * height, columns * width)

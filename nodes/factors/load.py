@@ -1,0 +1,87 @@
+"""*Load Factor*: reads what teaches Stable Diffusion to draw condition maps (FG-DM)."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+from typing_extensions import override
+
+from ...core.factors.files import SEGMENTATION
+from ..categories import CONDITION_MAPS
+from ..model_files import ModelFiles, add_folder
+from ..types import FinesseFactor
+from .control import LoadedFactor, load_factor
+
+CONDITIONS = (SEGMENTATION, "depth", "normal", "sketch", "pose")
+PARENT = "parent"
+SUFFIXES = (".safetensors", ".pth", ".ckpt")
+FOLDER = add_folder("finesse_factors", suffixes=SUFFIXES)
+FACTORS = ModelFiles(
+    "factor",
+    FOLDER,
+    "A factor is made by python -m finesse.training.factor, or is a checkpoint of FG-DM's authors, such as "
+    "fgdm_seg.pth.",
+    SUFFIXES,
+)
+
+
+class LoadFactor(io.ComfyNode):
+    """A factor file, or a checkpoint of the authors' code, as a factor."""
+
+    @classmethod
+    @override
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="FinesseLoadFactor",
+            display_name="Load Factor",
+            category=CONDITION_MAPS,
+            description=(
+                "Loads what teaches Stable Diffusion to draw condition maps (FG-DM): segmentation, depth, "
+                "normal, sketch or pose. Reads what Finesse trains and the paper's authors' checkpoints."
+            ),
+            search_aliases=["FG-DM", "factor graph", "adapter", "segmentation from prompt", "load adapter"],
+            inputs=[
+                FACTORS.combo(
+                    tooltip="A file in models/finesse_factors; .pth and .ckpt are the authors' checkpoints."
+                ),
+                io.Combo.Input(
+                    "condition",
+                    options=list(CONDITIONS),
+                    default=SEGMENTATION,
+                    optional=True,
+                    tooltip=(
+                        "What a .pth or .ckpt draws, for such a file does not say it; the authors' released "
+                        "one draws segmentations. A .safetensors knows it itself, and this is not read."
+                    ),
+                ),
+            ],
+            outputs=[
+                FinesseFactor.Output("factor", tooltip="Link it to Apply Factor or Sample Condition Maps."),
+                io.String.Output(
+                    "report", tooltip="What it draws, in which palette, for which model, from which parents."
+                ),
+            ],
+        )
+
+    @classmethod
+    @override
+    def validate_inputs(cls, factor: str | None = None) -> bool | str:
+        return FACTORS.missing(factor) or True
+
+    @classmethod
+    @override
+    def execute(cls, factor: str, condition: str = SEGMENTATION) -> io.NodeOutput:
+        loaded = load_factor(FACTORS.path(factor), condition)
+        return io.NodeOutput(loaded, report(loaded))
+
+
+def report(factor: LoadedFactor) -> str:
+    """What Load Factor tells of a factor."""
+    info = factor.info
+    palette = f" in the palette {info.palette}" if info.palette else ""
+    lines = [f"{factor.name} draws {info.condition} maps{palette}, for {info.base}."]
+    if info.parents:
+        parents = ", ".join(f"{PARENT}{i} {name}" for i, name in enumerate(info.parents))
+        lines.append(f"It reads the maps of its parents: {parents}.")
+    trained = ", ".join(f"{name} {value}" for name, value in info.trained.items()) or "not told"
+    lines.append(f"Trained: {trained}.")
+    return "\n".join(lines)

@@ -1,0 +1,232 @@
+"""*Sample Condition Maps*: many cheap maps of a prompt, each by a seed of its own (FG-DM, section 4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from comfy.model_patcher import ModelPatcher
+from comfy_api.latest import io
+from typing_extensions import override
+
+from ...core.factors.chain import candidate_seeds
+from ...core.seeds import LARGEST_SEED
+from ..categories import CONDITION_MAPS
+from ..latents import MAX_SIDE
+from ..maps.palette_input import custom_palette_input, minimal_area_input, palette_input
+from ..progress_text import show_text
+from ..sampler_inputs import Sampling, sampler_inputs
+from ..types import Conditioning, FinesseFactor
+from .chain import Chain, FinesseFactorChain, as_chain
+from .chain_inputs import check_inputs, early_stop, empty_latent, given_maps
+from .chain_sampling import Batch, ChainSampler
+from .control import LoadedFactor
+from .get_maps import FactorMaps, FinesseFactorMaps
+
+MOST = 4096
+TOGETHER, IN_TURN = "together", "one after another"
+
+
+class SampleConditionMaps(io.ComfyNode):
+    """Maps of every factor of a chain for many seeds, with early stop by object recall."""
+
+    @classmethod
+    @override
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="FinesseSampleConditionMaps",
+            display_name="Sample Condition Maps",
+            category=CONDITION_MAPS,
+            description=(
+                "Draws many condition maps of a prompt, which are small and cheap, each with a seed of its "
+                "own that gives it again in a KSampler. Judge them with Select Seed by Recall, edit the "
+                "best, and make the picture of it with a ControlNet."
+            ),
+            search_aliases=["FG-DM", "factor graph", "segmentation from prompt", "batch seeds", "best of n"],
+            inputs=[*_inputs(), *_early_stop_inputs()],
+            outputs=[
+                io.Image.Output("maps", tooltip="The maps of the chain's first sampled factor."),
+                io.Latent.Output("latents", tooltip="Their latents."),
+                io.Array.Output("seeds", tooltip="The seed of each map, for Select Seed by Recall."),
+                FinesseFactorMaps.Output("all_maps", tooltip="Those of every factor, for Get Factor Maps."),
+                io.String.Output("report", tooltip="What was drawn, dropped and left out."),
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    @override
+    def execute(
+        cls,
+        model: ModelPatcher,
+        vae: Any,
+        positive: Conditioning,
+        negative: Conditioning,
+        chain: Chain | LoadedFactor,
+        seed: int,
+        count: int,
+        width: int,
+        height: int,
+        steps: int,
+        cfg: float,
+        sampler_name: str,
+        scheduler: str,
+        order: str,
+        per_pass: int,
+        palette: str = "",
+        objects: str = "",
+        minimal_area: float = 0.003,
+        stop_at: float = 1.0,
+        keep: int = 0,
+        custom_palette: str = "",
+    ) -> io.NodeOutput:
+        links = as_chain(chain)
+        check_inputs(links, positive, negative, count, per_pass)
+        sampler = ChainSampler(
+            model,
+            vae,
+            positive,
+            negative,
+            links,
+            given_maps(links, vae, width, height, count),
+            empty_latent(model, vae, width, height),
+            Sampling(steps, cfg, sampler_name, scheduler),
+            order == TOGETHER,
+            early_stop(links, palette, custom_palette, objects, minimal_area, stop_at, keep),
+        )
+        seeds = candidate_seeds(seed, count)
+        batches = sampler.draw(seeds, per_pass)
+        maps = _collected(sampler, batches, seeds)
+        first = next(link.info.condition for link in links if link.map is None)
+        text = report(sampler, batches, seeds)
+        show_text(cls, text)
+        latents = {"samples": maps.latents[first]}
+        return io.NodeOutput(maps.maps[first], latents, list(maps.seeds), maps, text)
+
+
+def _inputs() -> list[io.Input]:
+    return [
+        io.Model.Input("model", tooltip="The base model that the factors were trained for."),
+        io.Vae.Input("vae", tooltip="The base model's VAE."),
+        io.Conditioning.Input("positive", tooltip="What the maps show."),
+        io.Conditioning.Input("negative", tooltip="What to keep out."),
+        io.MultiType.Input(
+            "chain",
+            types=[FinesseFactorChain, FinesseFactor],
+            tooltip="The factors from Chain Factor, or a single one from Load Factor.",
+        ),
+        io.Int.Input(
+            "seed",
+            default=0,
+            min=0,
+            max=LARGEST_SEED,
+            control_after_generate=True,
+            tooltip="The first candidate's seed; each following candidate has the next number.",
+        ),
+        io.Int.Input("count", default=10, min=1, max=MOST, tooltip="How many candidates to draw at most."),
+        io.Int.Input(
+            "width",
+            default=256,
+            min=16,
+            max=MAX_SIDE,
+            step=8,
+            tooltip="Of the maps, in pixels: what the factor was trained at, 256 for SD1.x.",
+        ),
+        io.Int.Input(
+            "height",
+            default=256,
+            min=16,
+            max=MAX_SIDE,
+            step=8,
+            tooltip="Of the maps, in pixels: what the factor was trained at, 256 for SD1.x.",
+        ),
+        io.Int.Input("steps", default=10, min=1, max=1000, tooltip="Sampling steps; maps need few."),
+        *sampler_inputs(
+            4.0,
+            "sgm_uniform",
+            "Classifier-free guidance. At 1 the negative prompt is not read, in half the time.",
+            "Any of ComfyUI's; each map is the same as when its seed is sampled alone.",
+        ),
+        io.Combo.Input(
+            "order",
+            options=[TOGETHER, IN_TURN],
+            default=TOGETHER,
+            tooltip=(
+                "together: a factor reads its parents while they emerge, step by step. one after another: it "
+                "reads them finished, as a ControlNet does."
+            ),
+        ),
+        io.Int.Input(
+            "per_pass",
+            default=10,
+            min=1,
+            max=MOST,
+            tooltip="How many are sampled at once: as many as fit into memory. Does not change the maps.",
+        ),
+    ]
+
+
+def _early_stop_inputs() -> list[io.Input]:
+    palette = palette_input(tooltip="What the segmentations are painted in; read only with objects.")
+    palette.optional = True
+    return [
+        palette,
+        io.String.Input(
+            "objects",
+            default="",
+            optional=True,
+            tooltip=(
+                "For early stop: what the maps should show, from Objects from Prompt or typed, with commas "
+                "between. Empty draws all candidates to the end."
+            ),
+        ),
+        minimal_area_input("The fraction of a map from which on an object counts as shown.", optional=True),
+        io.Float.Input(
+            "stop_at",
+            default=1.0,
+            min=0.0,
+            max=1.0,
+            step=0.01,
+            optional=True,
+            tooltip="With objects: no further pass is drawn once a map shows this fraction of them.",
+        ),
+        io.Int.Input(
+            "keep",
+            default=0,
+            min=0,
+            max=MOST,
+            optional=True,
+            tooltip=(
+                "With objects: after half of the steps only this many of each pass go on, those that seem to "
+                "show most. 0 keeps all."
+            ),
+        ),
+        custom_palette_input(),
+    ]
+
+
+def _collected(sampler: ChainSampler, batches: list[Batch], seeds: list[int]) -> FactorMaps:
+    names = [link.info.condition for link in sampler.chain]
+    return FactorMaps(
+        {name: torch.cat([batch.maps[name] for batch in batches]) for name in names},
+        {name: torch.cat([batch.latents[name] for batch in batches]) for name in names},
+        tuple(seeds[place] for batch in batches for place in batch.places),
+    )
+
+
+def report(sampler: ChainSampler, batches: list[Batch], seeds: list[int]) -> str:
+    """What was drawn, and what early stop made of it."""
+    names = [link.info.condition for link in sampler.chain]
+    left = [place for batch in batches for place in batch.places]
+    lines = [f"{len(left)} candidates with maps of {', '.join(names)}, from seed {seeds[0]} on."]
+    if sampler.stop is None:
+        return lines[0]
+    tried = sum(batch.begun for batch in batches)
+    if dropped := tried - len(left):
+        lines.append(f"{dropped} of {tried} were dropped after half of the steps.")
+    if tried < len(seeds):
+        lines.append(f"{len(seeds) - tried} of {len(seeds)} were not begun, for the recall was reached.")
+    best = min((batch.candidates[0] for batch in batches), key=lambda c: (-c.recall, -c.area, c.seed))
+    missing = f"; it lacks {', '.join(best.missing)}" if best.missing else ""
+    lines.append(f"The best, seed {best.seed}, shows {best.recall:.0%} of the objects{missing}.")
+    return "\n".join(lines)

@@ -1,0 +1,190 @@
+"""*Reference Background*: how an edited photo's background shall look, as a picture (LayerDiffusion)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import comfy.model_management
+import comfy.sample
+import comfy.utils
+import latent_preview
+import node_helpers
+import torch
+import torch.nn.functional as F
+from comfy.model_patcher import ModelPatcher
+from comfy_api.latest import io
+from torch import Tensor
+from typing_extensions import override
+
+from ...core.small_objects.boxes import Box, ceil_to
+from ...core.small_objects.compositing import composite, fill_from_around
+from ...core.small_objects.region import Edit, plan_edit
+from ..categories import LAYERS
+from ..sampler_inputs import Sampling, sampler_inputs
+from ..small_objects.inpaint_box import encode_edit
+from ..types import Conditioning
+from .layer_training import object_mask, one_picture, seed_input
+
+DRAW, KEEP = "draw", "keep"
+
+
+class ReferenceBackground(io.ComfyNode):
+    """A background without the object: drawn, kept, or given."""
+
+    @classmethod
+    @override
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="FinesseReferenceBackground",
+            display_name="Reference Background",
+            category=LAYERS,
+            description=(
+                "Makes the picture of the background that Optimise Layers and Fine-Tune Layers learn from: a "
+                "new one drawn from the background's text, or the photo's own with the object taken out. A "
+                "picture linked to background is only cropped and resized to the photo."
+            ),
+            search_aliases=["LayerDiffusion", "remove object", "inpaint background", "replace background"],
+            inputs=_inputs(),
+            outputs=[
+                io.Image.Output("reference", tooltip="The background, of the photo's size, for both nodes.")
+            ],
+        )
+
+    @classmethod
+    @override
+    def execute(
+        cls,
+        model: ModelPatcher,
+        vae: Any,
+        image: Tensor,
+        mask: Tensor,
+        positive: Conditioning,
+        negative: Conditioning,
+        seed: int,
+        steps: int,
+        cfg: float,
+        sampler_name: str,
+        scheduler: str,
+        source: str,
+        background: Tensor | None = None,
+    ) -> io.NodeOutput:
+        selected = object_mask(image, mask)
+        height, width = image.shape[1:3]
+        if background is not None:
+            one_picture(background, "background")
+            return io.NodeOutput(fitted(background[..., :3], width, height))
+        settings = Sampling(steps, cfg, sampler_name, scheduler)
+        if source == DRAW:
+            latent = {"samples": _empty(model, vae, width, height)}
+            drawn = _sample(model, vae, positive, negative, latent, seed, settings)
+            return io.NodeOutput(drawn[:, :height, :width])
+        edit = _without_object(selected, vae.spacial_compression_encode())
+        photo, region = image[..., :3], edit.region
+        filled = fill_from_around(photo, region.alpha[:, :height, :width].to(photo.device))
+        latent, inpaint = encode_edit(vae, filled, edit, noise_mask=True)
+        prompts = (node_helpers.conditioning_set_values(prompt, inpaint) for prompt in (positive, negative))
+        drawn = _sample(model, vae, *prompts, latent, seed, settings)
+        return io.NodeOutput(composite(photo, drawn, region, feather=region.cell // 2))
+
+
+def _inputs() -> list[io.Input]:
+    return [
+        io.Model.Input(
+            "model", tooltip="Draws the background; to keep the photo's, best an inpainting model."
+        ),
+        io.Vae.Input("vae", tooltip="The model's own."),
+        io.Image.Input("image", tooltip="The photo, whose size the reference gets."),
+        io.Mask.Input("mask", tooltip="1 on the object, of the photo's size, as Segment Object makes it."),
+        io.Conditioning.Input(
+            "positive", tooltip="The background's text; of keep, what lies behind the object."
+        ),
+        io.Conditioning.Input("negative", tooltip="What to keep out."),
+        seed_input("The same seed gives the same background."),
+        io.Int.Input("steps", default=30, min=1, max=10000, tooltip="Sampling steps."),
+        *sampler_inputs(7.5, "karras", "Guidance scale.", "Any of ComfyUI's samplers."),
+        io.Combo.Input(
+            "source",
+            options=[DRAW, KEEP],
+            default=DRAW,
+            tooltip=(
+                "draw: a new background from the text. keep: the photo's own, with the object removed; what "
+                "lies outside the mask and a rim around it stays as it is."
+            ),
+        ),
+        io.Image.Input(
+            "background",
+            optional=True,
+            tooltip="One of your own: cropped at its middle and resized to the photo; nothing is drawn.",
+        ),
+    ]
+
+
+def fitted(picture: Tensor, width: int, height: int) -> Tensor:
+    """The middle of a picture (B, h, w, C) in the proportions of `width` x `height`, at that size."""
+    h, w = picture.shape[1:3]
+    rows, columns = min(h, max(1, round(w * height / width))), min(w, max(1, round(h * width / height)))
+    middle = Box((w - columns) // 2, (h - rows) // 2, columns, rows)
+    if (columns, rows) == (width, height):
+        return picture[middle.index]
+    pixels = picture[middle.index].movedim(-1, 1)  # BHWC -> BCHW
+    resized = F.interpolate(pixels.float(), (height, width), mode="bilinear", antialias=True)
+    return resized.movedim(1, -1)
+
+
+def _without_object(mask: Tensor, cell: int) -> Edit:
+    """An edit of the whole cells that the object (H, W), grown by one, touches."""
+    height, width = mask.shape
+    edit = plan_edit(
+        [Box(0, 0, width, height)],
+        ["image"],
+        (mask > 0).float()[None],
+        (width, height),
+        cell=cell,
+        snap=True,
+        grow=cell,
+        context=0,
+    )
+    if bool(edit.region.alpha[:, :height, :width].all()):
+        raise ValueError(
+            f"mask and the {cell} px around it leave nothing of the photo to keep; choose draw as source."
+        )
+    return edit
+
+
+def _empty(model: ModelPatcher, vae: Any, width: int, height: int) -> Tensor:
+    """The empty latent of the smallest picture that covers the photo."""
+    cell, channels = vae.spacial_compression_encode(), model.model.latent_format.latent_channels
+    return torch.zeros(
+        (1, channels, ceil_to(height, cell) // cell, ceil_to(width, cell) // cell),
+        device=comfy.model_management.intermediate_device(),
+        dtype=comfy.model_management.intermediate_dtype(),
+    )
+
+
+def _sample(
+    model: ModelPatcher,
+    vae: Any,
+    positive: Conditioning,
+    negative: Conditioning,
+    latent: Mapping[str, Tensor],
+    seed: int,
+    settings: Sampling,
+) -> Tensor:
+    """The picture (1, h, w, 3) of a stock KSampler and VAE Decode."""
+    samples = comfy.sample.sample(
+        model,
+        comfy.sample.prepare_noise(latent["samples"], seed),
+        settings.steps,
+        settings.cfg,
+        settings.sampler_name,
+        settings.scheduler,
+        positive,
+        negative,
+        latent["samples"],
+        noise_mask=latent.get("noise_mask"),
+        callback=latent_preview.prepare_callback(model, settings.steps),
+        disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
+        seed=seed,
+    )
+    return vae.decode(samples)

@@ -1,0 +1,60 @@
+"""Ranked maps as the seed picker in ComfyUI's page reads them: a sheet of thumbnails, and what each shows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ...core.maps.recall import Candidate
+from ..page_pictures import picture_for_page
+from .contact_sheet import scaled
+
+THUMBNAIL = 96  # the longer side at most, in pixels
+
+
+def candidate_grid(
+    maps: np.ndarray, candidates: Sequence[Candidate], seeded: bool, pinned: Candidate | None
+) -> dict[str, Any]:
+    """A node's UI output `finesse_candidates`; the sheet is saved among the temporary files.
+
+    maps: uint8 RGB (N, H, W, 3). candidates: all of them, the best first, as they stand in the sheet row by
+    row. seeded: whether a map goes by its seed; otherwise by its index. Seeds are strings, since JavaScript
+    has no integers of 64 bits.
+    """
+    thumbnails = [scaled(maps[candidate.index], 1, THUMBNAIL) for candidate in candidates]
+    columns = math.ceil(math.sqrt(len(thumbnails)))
+    height, width = thumbnails[0].shape[:2]
+    grid = {
+        "sheet": picture_for_page(Image.fromarray(_tiled(thumbnails, columns)), "candidates"),
+        "columns": columns,
+        "width": width,
+        "height": height,
+        "seeded": seeded,
+        "pinned": None if pinned is None else str(pinned.seed),
+        "candidates": [_row(rank, candidate) for rank, candidate in enumerate(candidates, 1)],
+    }
+    return {"finesse_candidates": [grid]}
+
+
+def _row(rank: int, candidate: Candidate) -> dict[str, Any]:
+    return {
+        "rank": rank,
+        "seed": str(candidate.seed),
+        "index": candidate.index,
+        "recall": candidate.recall,
+        "found": candidate.found,
+        "missing": candidate.missing,
+    }
+
+
+def _tiled(tiles: Sequence[np.ndarray], columns: int) -> np.ndarray:
+    """Tiles (H, W, 3) of one size in rows of `columns`; the last row is filled up with black."""
+    height, width = tiles[0].shape[:2]
+    rows = math.ceil(len(tiles) / columns)
+    sheet = np.zeros((rows, columns, height, width, 3), np.uint8)
+    sheet.reshape(-1, height, width, 3)[: len(tiles)] = tiles
+    return sheet.swapaxes(1, 2).reshape(rows * height, columns * width, 3)

@@ -1,0 +1,98 @@
+"""*Segment Image*: the segmentation map of a real picture, by any model of transformers."""
+
+from __future__ import annotations
+
+import comfy.model_management
+import comfy.utils
+import numpy as np
+import torch
+from comfy_api.latest import io, ui
+from torch import Tensor
+from typing_extensions import override
+
+from ...core.images import check_image
+from ...core.maps.conversion import Conversion, relabel
+from ...core.maps.foreign_labels import counterparts_of
+from ..categories import CONDITION_MAPS
+from .palette_input import chosen_palette, custom_palette_input, palette_input
+from .segmenter import SEGMENTERS, load_segmenter
+
+BATCH = 4
+SHOWN = 12  # labels listed for one picture
+
+
+class SegmentImage(io.ComfyNode):
+    """Maps of pictures, painted in a palette, and what they show."""
+
+    @classmethod
+    @override
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="FinesseSegmentImage",
+            display_name="Segment Image",
+            category=CONDITION_MAPS,
+            description=(
+                "Makes segmentation maps of pictures with a model of transformers that lies in "
+                "models/finesse_segmenters, painted in the palette of your choice: maps to edit, or to rank "
+                "stock images by their recall."
+            ),
+            search_aliases=["semantic segmentation", "segformer", "mask2former", "ade20k", "preprocessor"],
+            inputs=[
+                io.Image.Input("image", tooltip="The pictures to segment, of any size."),
+                SEGMENTERS.combo(
+                    tooltip=(
+                        "A folder in models/finesse_segmenters: config.json, preprocessor_config.json and "
+                        "model.safetensors of a semantic segmentation model of transformers."
+                    ),
+                ),
+                palette_input(
+                    tooltip="The palette to paint the maps in; the model's labels are matched by name."
+                ),
+                custom_palette_input(),
+            ],
+            outputs=[
+                io.Image.Output("map", tooltip="A map for each picture, of its size."),
+                io.String.Output("report", tooltip="What each picture shows, and labels the palette lacks."),
+            ],
+            has_intermediate_output=True,
+        )
+
+    @classmethod
+    @override
+    def validate_inputs(cls, segmenter: str | None = None) -> bool | str:
+        return SEGMENTERS.missing(segmenter) or True
+
+    @classmethod
+    @override
+    def execute(cls, image: Tensor, segmenter: str, palette: str, custom_palette: str = "") -> io.NodeOutput:
+        check_image(image, "image")
+        target, model = chosen_palette(palette, custom_palette), load_segmenter(segmenter)
+        to = counterparts_of(model.names, target)
+        if not any(to.values()):
+            raise ValueError(
+                f"palette {target.name} has none of the labels of {segmenter} ({', '.join(to)[:200]}); "
+                "choose another palette, or a custom one with the model's names."
+            )
+        progress = comfy.utils.ProgressBar(len(image))
+        maps: list[Tensor] = []
+        lines: list[str] = []
+        for part in image[..., :3].split(BATCH):
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            for labels in model.labels(_bytes(part)):
+                painted = relabel(labels.numpy(), model.names, to, target)
+                maps.append(torch.from_numpy(painted.painted).float() / 255)
+                lines.append(f"picture {len(maps)}: {_shown(painted)}")
+            progress.update(len(part))
+        report = "\n".join(lines)
+        return io.NodeOutput(torch.stack(maps), report, ui=ui.PreviewText(report))
+
+
+def _bytes(pictures: Tensor) -> np.ndarray:
+    return (pictures.float().clamp(0, 1) * 255).round().byte().cpu().numpy()
+
+
+def _shown(painted: Conversion) -> str:
+    largest = sorted(painted.areas.items(), key=lambda item: -item[1])
+    listed = ", ".join(f"{label} {area:.1%}" for label, area in largest[:SHOWN])
+    more = f" and {len(largest) - SHOWN} more" if len(largest) > SHOWN else ""
+    return f"{listed}{more}\n{painted.describe()}"

@@ -1,0 +1,140 @@
+"""Semantic segmentation models of transformers, from folders on this machine alone."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import comfy.model_management
+import folder_paths
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+from torch.nn import functional as F
+from typing_extensions import override
+
+from ..held_model import held
+from ..model_files import Offer, add_folder
+
+KIND = add_folder("finesse_segmenters")
+MOST_LOGITS = 1 << 29  # 2 GB in float32, labels times pixels of one picture
+
+
+class ModelFolders(Offer):
+    """Subfolders with a config.json and a safetensors file."""
+
+    @override
+    def names(self) -> list[str]:
+        return sorted(
+            {path.name for place in self._places() for path in place.glob("*") if _holds_model(path)}
+        )
+
+    @override
+    def find(self, name: str) -> Path | None:
+        folders = (place / name for place in self._places() if name in self.names())
+        return next(filter(_holds_model, folders), None)
+
+    def _places(self) -> list[Path]:
+        return [Path(place) for place in folder_paths.get_folder_paths(self.kind)]
+
+
+SEGMENTERS = ModelFolders(
+    "segmenter",
+    KIND,
+    "A segmenter is a folder with config.json, preprocessor_config.json and model.safetensors of a model of "
+    "transformers, such as nvidia/segformer-b5-finetuned-ade-640-640 at Hugging Face.",
+)
+
+
+def load_segmenter(name: str) -> Segmenter:
+    """The model in the folder `name`; the same object as long as its files stay the same.
+
+    Raises ValueError as `SEGMENTERS.path` does, and for a model that cannot be loaded or used.
+    """
+    folder = SEGMENTERS.path(name)
+    files = sorted(path for path in folder.iterdir() if path.suffix in (".json", ".safetensors"))
+    state = [(path.name, path.stat()) for path in files]
+    return _loaded(folder, tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in state))
+
+
+def _holds_model(folder: Path) -> bool:
+    return (folder / "config.json").is_file() and any(folder.glob("*.safetensors"))
+
+
+@lru_cache(maxsize=1)
+def _loaded(folder: Path, state: tuple[tuple[str, int, int], ...]) -> Segmenter:
+    try:
+        return Segmenter(folder)
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+        needs_code = "trust_remote_code" in str(error)
+        why = "it needs code of its own, which is never run; take another model" if needs_code else error
+        raise ValueError(f"segmenter: {folder.name} cannot be loaded: {why}") from error
+
+
+class Segmenter:
+    """A model and its processor. names: what its labels are called, by their number."""
+
+    def __init__(self, folder: Path) -> None:
+        # ComfyUI brings transformers with it, but importing these takes seconds
+        from transformers import AutoConfig, AutoImageProcessor
+
+        local = {"local_files_only": True, "trust_remote_code": False}
+        if not (folder / "preprocessor_config.json").is_file():
+            raise ValueError("preprocessor_config.json is missing; put the model's own beside config.json")
+        config = AutoConfig.from_pretrained(folder, **local)
+        config.use_pretrained_backbone = False  # the file has its weights; some versions fetch others first
+        self.name = folder.name
+        self.processor = AutoImageProcessor.from_pretrained(folder, **local)
+        network, info = _class_for(config).from_pretrained(
+            folder, config=config, use_safetensors=True, output_loading_info=True, **local
+        )
+        if info["missing_keys"]:
+            count = len(info["missing_keys"])
+            raise ValueError(f"the weights lack {count} that config.json asks for; take both from one page")
+        self.names = [config.id2label.get(i, f"label {i}") for i in range(max(config.id2label) + 1)]
+        self.patcher = held(network.float())
+
+    def labels(self, pictures: np.ndarray) -> Tensor:
+        """The label of every pixel, integers (B, H, W) on the CPU, for uint8 pictures (B, H, W, 3)."""
+        size = pictures.shape[1:3]
+        logits = len(self.names) * size[0] * size[1]
+        scale = min(1.0, (MOST_LOGITS / logits) ** 0.5)
+        small = (max(1, int(size[0] * scale)), max(1, int(size[1] * scale)))
+        needed = 4 * 3 * min(logits, MOST_LOGITS)  # bytes: the logits, and copies of them
+        comfy.model_management.load_models_gpu([self.patcher], memory_required=needed, force_full_load=True)
+        inputs = self.processor(
+            images=list(pictures), return_tensors="pt", input_data_format="channels_last"
+        ).to(self.patcher.load_device)
+        places = inputs.pop("patch_offsets", None)  # of models that cut a picture in parts
+        with torch.inference_mode():
+            outputs = self.patcher.model.network(**inputs)
+            if places is not None:
+                outputs.patch_offsets = places
+            found = self.processor.post_process_semantic_segmentation(
+                outputs, target_sizes=[small] * len(pictures)
+            )
+        labels = torch.stack([own.cpu() for own in found])
+        if small == size:
+            return labels
+        # BHW -> B1HW -> BHW; nearest, which knows no integers
+        return F.interpolate(labels[:, None].float(), size, mode="nearest")[:, 0].to(labels.dtype)
+
+
+def _class_for(config: Any) -> Any:
+    """The auto class that knows models of this kind. ValueError for kinds that do not segment."""
+    from transformers import (
+        MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING,
+        MODEL_FOR_UNIVERSAL_SEGMENTATION_MAPPING,
+        AutoModelForSemanticSegmentation,
+        AutoModelForUniversalSegmentation,
+    )
+
+    kind = config.model_type
+    if type(config) in MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING:
+        return AutoModelForSemanticSegmentation
+    if type(config) in MODEL_FOR_UNIVERSAL_SEGMENTATION_MAPPING and kind != "oneformer":
+        return AutoModelForUniversalSegmentation
+    why = "asks for a text besides the picture" if kind == "oneformer" else "does no semantic segmentation"
+    raise ValueError(f"config.json is of a {kind}, which {why}; take a SegFormer, UperNet or Mask2Former")

@@ -1,0 +1,39 @@
+"""What *Inpaint Small Box* and the box picker in the page tell each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_api.latest import io
+from PIL import Image
+from torch import Tensor
+
+from ..page_pictures import picture_for_page
+
+UI_KEY = "finesse_box"
+LONGEST_SIDE = 1024  # of the picture for the page: sharp enough to draw on
+
+
+@io.comfytype(io_type="FINESSE_BOXES")
+class Boxes(io.ComfyTypeIO):
+    """A box or a list of them as `core.boxes.parse_boxes` reads it, drawn in the picker (web/box_picker)."""
+
+    Type = dict[str, Any] | list[dict[str, Any]]
+
+    class Input(io.WidgetInput):
+        """A widget; in `io.MultiType.Input` with a socket for other types beside."""
+
+
+def picker_data(node: type[io.ComfyNode], image: Tensor, cell: int, levels: int) -> dict[str, Any]:
+    """What the picker shows after a run: the picture's size, its first picture, and what the grades ask for.
+
+    image: (batch, height, width, 3 or 4). cell: pixels under one latent value. levels: of the UNet.
+    """
+    height, width = image.shape[1:3]
+    data: dict[str, Any] = {"width": width, "height": height, "cell": cell, "levels": levels}
+    if node.hidden is not None and node.hidden.unique_id is not None:  # not alone, but in a page's workflow
+        pixels = (image[0, ..., :3].clamp(0, 1) * 255).round().byte().cpu().numpy()
+        picture = Image.fromarray(pixels)
+        picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+        data["picture"] = picture_for_page(picture, "box", "jpg")
+    return data

@@ -1,0 +1,248 @@
+"""*Inpaint Small Box*: prepares an edit in a small box: an object drawn, replaced or removed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import node_helpers
+from comfy_api.latest import io, ui
+from torch import Tensor
+from typing_extensions import override
+
+from ...core.images import check_image, check_mask
+from ...core.small_objects.boxes import Box, LabelledBox, describe_effective_area, parse_boxes
+from ...core.small_objects.region import Edit, pad_to_window, partition, plan_edit
+from ..categories import SMALL_OBJECTS
+from ..latents import MAX_SIDE, finite_latent
+from ..progress_text import show_text
+from ..types import Conditioning, FinesseRegion
+from .box_picker import UI_KEY, Boxes, picker_data
+
+LEVELS_OF_SD1 = 4
+
+
+class InpaintSmallBox(io.ComfyNode):
+    """Conditioning, latent and region for an edit inside one or more boxes."""
+
+    @classmethod
+    @override
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="FinesseInpaintSmallBox",
+            display_name="Inpaint Small Box",
+            category=SMALL_OBJECTS,
+            description=(
+                "Prepares an edit inside a box for any sampler: draw, replace or remove an object a few "
+                "dozen pixels wide, with an inpainting model or a plain one. It tells how many cells the box "
+                "has at each level of the UNet. Paste the decoded result back with Composite Box."
+            ),
+            search_aliases=["inpaint", "small object", "bounding box", "regional prompt", "SOEDiff", "crop"],
+            inputs=_inpaint_inputs(),
+            outputs=[
+                io.Conditioning.Output("positive", tooltip="Positive conditioning for the sampler."),
+                io.Conditioning.Output("negative", tooltip="Negative conditioning for the sampler."),
+                io.Latent.Output("latent", tooltip="The encoded window, with the noise mask if that is on."),
+                FinesseRegion.Output("region", tooltip="Where the edit belongs; link it to Composite Box."),
+                io.String.Output(
+                    "report", tooltip="The box's cells at each UNet level, warnings and remarks."
+                ),
+            ],
+            hidden=[io.Hidden.unique_id],
+            has_intermediate_output=True,
+        )
+
+    @classmethod
+    @override
+    def execute(
+        cls,
+        image: Tensor,
+        positive: Conditioning,
+        negative: Conditioning,
+        vae: Any,
+        box: Any,
+        snap: bool,
+        grow: int,
+        noise_mask: bool,
+        context: int,
+        mask: Tensor | None = None,
+        boxes: Any = None,
+        clip: Any = None,
+        model: Any = None,
+    ) -> io.NodeOutput:
+        check_image(image, "image")
+        height, width = image.shape[1:3]
+        labelled = _read_boxes(box, boxes, clip, width, height)
+        usable_mask = None if mask is None else check_mask(mask, image)
+        edit = plan_edit(
+            [item.box for item in labelled],
+            _names(labelled),
+            usable_mask,
+            (width, height),
+            cell=vae.spacial_compression_encode(),
+            snap=snap,
+            grow=grow,
+            context=context,
+        )
+        latent, inpaint = encode_edit(vae, image, edit, noise_mask)
+        positive = _prompt_per_box(positive, labelled, edit, clip)
+        levels = LEVELS_OF_SD1 if model is None else _unet_levels(model)
+        is_placeholder = mask is not None and usable_mask is None
+        report = _report(edit, labelled, image, is_placeholder, model, levels, noise_mask)
+        region = replace(edit.region, seeds=tuple(item.seed for item in labelled))
+        show_text(cls, report)
+        return io.NodeOutput(
+            node_helpers.conditioning_set_values(positive, inpaint),
+            node_helpers.conditioning_set_values(negative, inpaint),
+            latent,
+            region,
+            report,
+            ui={**ui.PreviewText(report).as_dict(), UI_KEY: [picker_data(cls, image, region.cell, levels)]},
+        )
+
+
+def _inpaint_inputs() -> list[io.Input]:
+    return [
+        io.Image.Input("image", tooltip="The picture to edit. A fourth channel is kept for Composite Box."),
+        io.Conditioning.Input("positive", tooltip="What to draw in the box, or, with boxes, around them."),
+        io.Conditioning.Input("negative", tooltip="What to keep out."),
+        io.Vae.Input("vae", tooltip="Encodes the image; its scale is the size of a latent cell."),
+        io.MultiType.Input(
+            Boxes.Input("box", default={"x": 192, "y": 192, "width": 128, "height": 128}),
+            [io.BoundingBox],
+            tooltip=(
+                "Where to edit, in pixels from the top left: draw one box or several on the picture, each "
+                "with a text and a seed of its own if you like. Not used while boxes is linked."
+            ),
+        ),
+        io.Boolean.Input(
+            "snap", default=True, tooltip="Widen the box to whole latent cells, so that none is half edited."
+        ),
+        io.Int.Input(
+            "grow", default=0, min=0, max=1024, tooltip="Pixels added around the box before it is snapped."
+        ),
+        io.Boolean.Input(
+            "noise_mask",
+            default=True,
+            tooltip="Sample inside the box only. Off, an inpainting model redraws the whole window.",
+        ),
+        io.Int.Input(
+            "context",
+            default=0,
+            min=0,
+            max=MAX_SIDE,
+            step=8,
+            tooltip=(
+                "Side in pixels of the window that is sampled around the box, without scaling; "
+                "0 samples the whole picture. A window lets big photographs fit small cards."
+            ),
+        ),
+        io.Mask.Input("mask", optional=True, tooltip="Edit only the painted part of the box."),
+        io.MultiType.Input(
+            "boxes",
+            [io.Array, io.BoundingBox],
+            optional=True,
+            tooltip=(
+                "Several boxes in one sampling pass: elements of Create Bounding Boxes, each box under its "
+                "own description; where boxes overlap the later one wins. Takes the place of box."
+            ),
+        ),
+        io.Clip.Input(
+            "clip", optional=True, tooltip="Encodes the texts of the boxes; needed only for those."
+        ),
+        io.Model.Input(
+            "model",
+            optional=True,
+            tooltip="Read for the report only: number of UNet levels, inpainting model or not.",
+        ),
+    ]
+
+
+def _read_boxes(box: Any, boxes: Any, clip: Any, width: int, height: int) -> list[LabelledBox]:
+    name, value = ("box", box) if boxes is None else ("boxes", boxes)
+    labelled = parse_boxes(value, width, height, name)
+    if clip is None and any(item.text for item in labelled):
+        texts = ", ".join(repr(item.text) for item in labelled if item.text)
+        raise ValueError(f"{name} has texts ({texts}) but clip is not linked; link the CLIP of your model.")
+    return labelled
+
+
+def _names(labelled: list[LabelledBox]) -> list[str]:
+    if len(labelled) == 1:
+        return ["box"]
+    return [
+        f"box {index} ({item.text})" if item.text else f"box {index}"
+        for index, item in enumerate(labelled, 1)
+    ]
+
+
+def encode_edit(
+    vae: Any, image: Tensor, edit: Edit, noise_mask: bool
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The latent for the sampler, and what an inpainting model's conditioning needs besides."""
+    window, visible = edit.region.window, edit.region.visible
+    pixels = pad_to_window(image[visible.index][..., :3], window)
+    mask = edit.region.alpha.unsqueeze(1).to(pixels)  # BHW -> B1HW
+    # the arithmetic of core's InpaintModelConditioning, so that models see what they see there
+    keep = (1.0 - mask.round()).movedim(1, -1)  # B1HW -> BHW1
+    masked = (pixels - 0.5) * keep + 0.5
+    latent = {"samples": finite_latent(vae.encode(pixels))}
+    if noise_mask:
+        latent["noise_mask"] = mask
+    return latent, {"concat_latent_image": finite_latent(vae.encode(masked)), "concat_mask": mask}
+
+
+def _prompt_per_box(
+    positive: Conditioning, labelled: list[LabelledBox], edit: Edit, clip: Any
+) -> Conditioning:
+    """`positive` outside the boxes that have a text, each of those under its own text."""
+    if not any(item.text for item in labelled):
+        return positive
+    if any("mask" in values for _, values in positive):
+        raise ValueError(
+            "positive has a mask of its own, which boxes would overwrite; link it without the mask."
+        )
+    parts, rest = partition(edit.masks)
+    prompts: Conditioning = []
+    for item, part in zip(labelled, parts, strict=True):
+        if not item.text:
+            rest = rest + part
+        elif bool(part.any()):
+            encoded = clip.encode_from_tokens_scheduled(clip.tokenize(item.text))
+            # what else hangs on positive, a ControlNet for instance, holds for the boxes too
+            prompts += _masked([[cond, {**positive[0][1], **values}] for cond, values in encoded], part)
+    return _masked(positive, rest) + prompts if bool(rest.any()) else prompts
+
+
+def _masked(conditioning: Conditioning, mask: Tensor) -> Conditioning:
+    values = {"mask": mask, "mask_strength": 1.0, "set_area_to_bounds": False}
+    return node_helpers.conditioning_set_values(conditioning, values)
+
+
+def _report(
+    edit: Edit,
+    labelled: list[LabelledBox],
+    image: Tensor,
+    is_placeholder: bool,
+    model: Any,
+    levels: int,
+    noise_mask: bool,
+) -> str:
+    region = edit.region
+    boxes: list[tuple[Box, str]] = list(zip(region.boxes, _names(labelled), strict=True))
+    lines = [describe_effective_area(box, region.cell, levels, name) for box, name in boxes]
+    source = "as in SD1.x; link model to read them" if model is None else "read from model"
+    lines.append(f"Window {region.window}, {region.cell} px a cell, {levels} UNet levels ({source}).")
+    lines += edit.notes
+    if is_placeholder:
+        lines.append("mask is Load Image's empty 64×64 placeholder and was ignored.")
+    if image.shape[-1] == 4:
+        lines.append("image has an alpha channel: it is not encoded, and Composite Box keeps it.")
+    if model is not None and not noise_mask and "mask" not in model.model.concat_keys:
+        lines.append("model is no inpainting model and noise_mask is off: the whole window is redrawn.")
+    return "\n".join(lines)
+
+
+def _unet_levels(model: Any) -> int:
+    """Levels of the model's UNet; a model without levels, a transformer, counts as one."""
+    return len(getattr(model.get_model_object("diffusion_model"), "channel_mult", (1,)))

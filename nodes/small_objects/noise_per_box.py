@@ -1,0 +1,106 @@
+"""*Noise per Box*: a seed for each box of an edit, so that one can be drawn anew and the others kept."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import comfy.sample
+from comfy_api.latest import io
+from torch import Tensor
+from typing_extensions import override
+
+from ...core.seeds import LARGEST_SEED
+from ...core.small_objects.region import Region
+from ..categories import SMALL_OBJECTS
+from ..types import FinesseRegion
+
+
+class BoxNoise(io.ComfyNode):
+    """The noise that sampling starts from, of a seed of its own in each box."""
+
+    @classmethod
+    @override
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="FinesseBoxNoise",
+            display_name="Noise per Box",
+            category=SMALL_OBJECTS,
+            description=(
+                "Gives each box of Inpaint Small Box a seed of its own, in one sampling pass: change a seed "
+                "and that box starts anew, the others from the noise they had. For SamplerCustomAdvanced."
+            ),
+            search_aliases=["seed per box", "random noise", "regional noise", "several seeds"],
+            inputs=[
+                FinesseRegion.Input("region", tooltip="The region from Inpaint Small Box, with its boxes."),
+                io.Int.Input(
+                    "noise_seed",
+                    default=0,
+                    min=0,
+                    max=LARGEST_SEED,
+                    control_after_generate=True,
+                    tooltip="The seed outside the boxes, and in those without one of their own.",
+                ),
+                io.String.Input(
+                    "seeds",
+                    default="",
+                    tooltip=(
+                        "A seed for each box, in the boxes' order, with commas between: 7, -, 12. A - leaves "
+                        "its box to the seed drawn with it, or to noise_seed, and so does the list's end."
+                    ),
+                ),
+            ],
+            outputs=[io.Noise.Output("noise", tooltip="For SamplerCustomAdvanced.")],
+        )
+
+    @classmethod
+    @override
+    def execute(cls, region: Region, noise_seed: int, seeds: str) -> io.NodeOutput:
+        typed = parse_seeds(seeds, len(region.boxes))
+        drawn = region.seeds or (None,) * len(region.boxes)
+        own = [first if first is not None else then for first, then in zip(typed, drawn, strict=True)]
+        return io.NodeOutput(NoisePerBox(region, noise_seed, own))
+
+
+@dataclass
+class NoisePerBox:
+    """ComfyUI's NOISE. seeds: one a box, None for `seed`. Of boxes that overlap the later one's counts."""
+
+    region: Region
+    seed: int
+    seeds: list[int | None]
+
+    def generate_noise(self, input_latent: dict[str, Any]) -> Tensor:
+        """(B, C, h, w) for a latent of the region's window."""
+        latent, places = input_latent["samples"], input_latent.get("batch_index")
+        window, cell = self.region.window, self.region.cell
+        size = (window.height // cell, window.width // cell)
+        if tuple(latent.shape[-2:]) != size:
+            raise ValueError(
+                f"latent_image has {latent.shape[-1]}×{latent.shape[-2]} cells, but region's window has "
+                f"{size[1]}×{size[0]}; link latent and region of the same Inpaint Small Box."
+            )
+        noise = comfy.sample.prepare_noise(latent, self.seed, places)
+        for box, seed in zip(self.region.boxes, self.seeds, strict=True):
+            if seed is not None:
+                left, top = (box.x - window.x) // cell, (box.y - window.y) // cell
+                right, bottom = -((window.x - box.right) // cell), -((window.y - box.bottom) // cell)
+                inside = (..., slice(top, bottom), slice(left, right))
+                noise[inside] = comfy.sample.prepare_noise(latent, seed, places)[inside]
+        return noise
+
+
+def parse_seeds(text: str, count: int) -> list[int | None]:
+    """The seeds of `count` boxes, None where there is none. ValueError says which word is no seed."""
+    words = [word for word in re.split(r"[,\s]+", text) if word]
+    if len(words) > count:
+        raise ValueError(f"seeds has {len(words)} entries ({text.strip()}), but there are {count} boxes.")
+    for word in words:
+        if word != "-" and not (word.isdecimal() and int(word) <= LARGEST_SEED):
+            raise ValueError(
+                f"seeds has {word!r}; give whole numbers from 0 to {LARGEST_SEED}, or - for none, "
+                "with commas between."
+            )
+    found = [None if word == "-" else int(word) for word in words]
+    return found + [None] * (count - len(found))

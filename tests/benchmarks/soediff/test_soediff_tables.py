@@ -1,0 +1,185 @@
+"""SOEDiff's tables on a miniature with random weights: what they hold, and what the methods draw."""
+
+from __future__ import annotations
+
+import json
+import pickle
+
+import pytest
+import torch
+from finesse.benchmarks.juries import ClipJury
+from finesse.benchmarks.soediff import tables as soediff
+from finesse.benchmarks.soediff.methods import Studio, StudioConfig
+from finesse.miniature.model import judges
+from finesse.miniature.model import networks as models
+from finesse.miniature.small_object_set import samples, write_samples
+from finesse.training.data.samples import read_shard, shards
+from finesse.training.models import lora
+from finesse.training.models.base_model import Embedded
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+from torchvision.transforms.functional import to_pil_image
+from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor, CLIPTokenizer
+
+
+@pytest.fixture(scope="module")
+def config(miniature, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lora")
+    (unet,) = models.load_networks(miniature, "unet_inpainting")
+    lora.add_lora(unet, 2)
+    torch.manual_seed(0)
+    for name, parameter in unet.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.05)
+    lora.save_lora(unet, folder / "lora.safetensors", {})
+    judges.save_judge(judges.Classifier(), miniature / "judges" / "classifier.safetensors")
+    (vae,) = models.load_networks(miniature, "vae")
+    vae.decoder.conv_out.bias.data += 0.1
+    vae.save_pretrained(folder / "vae")
+    path = str(folder / "lora.safetensors")
+    return StudioConfig(
+        str(miniature), so_lora=path, without_csd=path, tuned_vae=str(folder / "vae"), steps=2
+    )
+
+
+@pytest.fixture(scope="module")
+def studio(config):
+    return Studio(config, torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def boxes(studio, tmp_path_factory):
+    return soediff.held_out(samples(tmp_path_factory.mktemp("cache"), "test", 36, 64), 6, studio)
+
+
+def test_held_out_boxes_are_small_and_named(boxes):
+    assert boxes.pixels.shape == boxes.near_pixels.shape == (6, 3, 64, 64)
+    side = (boxes.boxes[:, 2:] - boxes.boxes[:, :2]).amax(dim=1)
+    assert side.min() >= 8
+    assert side.max() <= 16  # 1/6 of the side, grown to whole cells
+    for (plain, coloured), (label, colour) in zip(boxes.texts, boxes.things, strict=True):
+        assert plain.endswith(label)
+        assert (colour in coloured) if colour else coloured == plain
+
+
+@pytest.mark.parametrize("name", ["blended", "base", "crop_paste", "all", "so_lora_vt"])
+def test_a_method_draws_inside_the_box_only(studio, boxes, name):
+    method = {**studio.peers, **studio.ablation}[name]
+    made = soediff.draw(studio, method, boxes, "label", 0)
+    again = soediff.draw(studio, method, boxes, "label", 0)
+    other = soediff.draw(studio, method, boxes, "label", 1)
+    inside = soediff.draw_masks(boxes.boxes, 64).expand_as(made) > 0
+    assert torch.equal(made[~inside], boxes.pixels[~inside])
+    assert torch.equal(made, again)
+    assert not torch.equal(made[inside], other[inside])
+    assert not torch.equal(made[inside], boxes.pixels[inside])
+
+
+def test_crop_and_paste_puts_the_window_back_where_it_was(studio, boxes, monkeypatch):
+    monkeypatch.setattr(studio, "inpaint", lambda unet, vae, part, text, noise: part.pixels)
+    pasted = studio.crop_paste(boxes, Embedded(torch.zeros(6, 1, 1), None), torch.zeros(6, 1))
+    assert (pasted - boxes.pixels).abs().mean() < 0.01
+
+
+def test_curated_data_are_sorted_by_size(tmp_path, studio):
+    write_samples(tmp_path, tmp_path / "cache", "train", 40, 64)
+    everything = [s.record for path in shards(tmp_path / "train") for s in read_shard(path)]
+    small = [s.record for s in soediff.curated(tmp_path / "train", (1 / 8, 1 / 6))]
+    assert 0 < len(small) < len(everything)
+    extents = [max(t.box[2] - t.box[0], t.box[3] - t.box[1]) for r in small for t in r.objects]
+    assert min(extents) >= 1 / 8
+    assert max(extents) <= 1 / 6
+    assert len(soediff.held_out(soediff.curated(tmp_path / "train", (1 / 3, 1 / 2)), 5, studio)) == 0
+
+
+@pytest.fixture(scope="module")
+def clip(miniature, tmp_path_factory):
+    """The folder of a small CLIP with random weights."""
+    folder = tmp_path_factory.mktemp("clip")
+    tokenizer = CLIPTokenizer.from_pretrained(miniature / "tokenizer")
+    sides = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    words = sides | {"vocab_size": len(tokenizer), "max_position_embeddings": 32}
+    ends = {"eos_token_id": tokenizer.eos_token_id, "bos_token_id": tokenizer.bos_token_id}
+    torch.manual_seed(0)
+    settings = CLIPConfig(
+        text_config=words | ends,
+        vision_config=sides | {"image_size": 32, "patch_size": 8},
+        projection_dim=16,
+    )
+    CLIPModel(settings).save_pretrained(folder)
+    pictures = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
+    CLIPProcessor(pictures, tokenizer).save_pretrained(folder)
+    return folder
+
+
+def test_clip_score_is_the_cosine_of_box_and_prompt(clip, boxes):
+    jury = ClipJury(boxes, clip)
+    found = jury.scores(boxes.pixels, "label")
+    model, processor = CLIPModel.from_pretrained(clip).eval(), CLIPProcessor.from_pretrained(clip)
+    for row, score in enumerate(found.tolist()):
+        left, top, right, bottom = boxes.boxes[row].int().tolist()
+        cut = to_pil_image(boxes.pixels[row, :, top:bottom, left:right])
+        inputs = processor(images=cut, text=boxes.texts[row][0], return_tensors="pt")
+        with torch.no_grad():
+            cosine = model(**inputs).logits_per_text.item() / model.logit_scale.exp().item()
+        assert score == pytest.approx(100 * max(cosine, 0), abs=1e-3)
+    verdict = jury.verdict(boxes.pixels, "label")
+    assert verdict["clip_score"] == pytest.approx(found.mean().item())
+    assert verdict["fid"] == pytest.approx(0, abs=1e-4)
+    with pytest.raises(ValueError, match=r"clip: .* holds no config\.json"):
+        ClipJury(boxes, clip / "none")
+
+
+def test_fid_is_on_inceptions_features_where_its_weights_are_given(clip, boxes, tmp_path, monkeypatch):
+    path = tmp_path / "inception.pth"
+    with pytest.raises(ValueError, match=r"inception: .* is missing"):
+        ClipJury(boxes, clip, path)
+    torch.save({}, path)
+    with monkeypatch.context() as patched:  # the library makes no network without weights
+        patched.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda self, state: None)
+        network = FeatureExtractorInceptionV3("random", ["2048"], feature_extractor_weights_path=str(path))
+    torch.save(network.state_dict(), path)
+    jury = ClipJury(boxes, clip, path)
+    left, top, right, bottom = boxes.boxes[2].int().tolist()
+    cut = (boxes.pixels[2:3, :, top:bottom, left:right] * 255).round().to(torch.uint8)
+    torch.testing.assert_close(jury.features(boxes.pixels)[2:3], network(cut)[0])
+    assert jury.real.shape == (6, 2048)
+
+
+def test_weights_that_are_more_than_weights_are_not_run(clip, boxes, tmp_path):
+    torch.save({"code": print}, tmp_path / "inception.pth")
+    with pytest.raises(pickle.UnpicklingError, match="print"):
+        ClipJury(boxes, clip, tmp_path / "inception.pth")
+
+
+def test_the_command_writes_every_table(config, monkeypatch, tmp_path):
+    monkeypatch.setattr(soediff, "FOLDER", tmp_path)
+    monkeypatch.setattr("finesse.benchmarks.results.FOLDER", tmp_path)
+    flags = ["--base", config.base, "--so_lora", config.so_lora, "--without_csd", config.without_csd]
+    flags += ["--tuned_vae", config.tuned_vae, "--steps", "1", "--boxes", "4", "--seeds", "1"]
+    flags += ["--others", f"table4.weight_1={config.so_lora}"]
+    monkeypatch.setattr("sys.argv", ["soediff", *flags])
+    soediff.main()
+    found = json.loads((tmp_path / "soediff.json").read_text())["metrics"]
+    names = [
+        f"table1.{peer}.{prompt}.{value}"
+        for peer in ("blended", "base", "crop_paste", "soediff")
+        for prompt in ("label", "color_label")
+        for value in ("accuracy", "fid")
+    ]
+    names += [
+        f"table3.{row}.{value}"
+        for row in ("base", "so_lora", "so_lora_vt", "so_lora_csd", "all")
+        for value in ("accuracy", "fid")
+    ]
+    names += ["table2.large.soediff.accuracy", "table4.weight_1.fid", "table1.real.label.accuracy"]
+    assert {*names, "cost.sampling_ratio"} <= set(found)
+    assert found["table3.all.fid"] == found["table1.soediff.color_label.fid"]
+    assert (tmp_path / "soediff.png").is_file()
+    only = ["--tables", "", "--name", "mine", "--others", f"mine.best={config.so_lora}"]
+    monkeypatch.setattr("sys.argv", ["soediff", *flags[:-2], *only])
+    soediff.main()
+    found = json.loads((tmp_path / "mine.json").read_text())
+    assert set(found["metrics"]) >= {"mine.best.accuracy", "mine.best.fid", "cost.sampling_ratio"}
+    assert not any(name.startswith("table") for name in found["metrics"])
+    assert "finesse.benchmarks.soediff --base" in found["command"]
+    assert not (tmp_path / "mine.png").exists()

@@ -1,0 +1,165 @@
+import random
+
+import pytest
+import torch
+from finesse.core.images import check_image, check_mask
+from finesse.core.small_objects.boxes import Box
+from finesse.core.small_objects.region import dilate, pad_to_window, partition, plan_edit, snap_mask, to_cells
+
+DEFAULTS = {"cell": 8, "snap": False, "grow": 0, "context": 0}
+
+
+def plan(boxes, mask, size, **options):
+    names = [f"box {index}" for index in range(1, len(boxes) + 1)]
+    return plan_edit(boxes, names, mask, size, **{**DEFAULTS, **options})
+
+
+def draw(box, width, height):
+    mask = torch.zeros(1, height, width)
+    mask[box.index] = 1
+    return mask
+
+
+def test_mask_of_a_box_is_the_box_grown_and_snapped():
+    rng = random.Random(0)
+    for _ in range(100):
+        width, height, cell = 8 * rng.randint(8, 20), 8 * rng.randint(8, 20), rng.choice([4, 8])
+        x, y = rng.randrange(width - 20), rng.randrange(height - 20)
+        box = Box(x, y, rng.randint(16, width - x), rng.randint(16, height - y))
+        grow, snap = rng.choice([0, 5]), rng.random() < 0.5
+        edit = plan([box], None, (width, height), cell=cell, grow=grow, snap=snap)
+        expected = box.grow(grow).clip(width, height)
+        expected = expected.snap(cell) if snap else expected
+        assert edit.region.boxes == (expected,)
+        assert torch.equal(edit.region.alpha, draw(expected, width, height))
+        assert edit.notes == []
+
+
+def test_mask_counts_only_inside_the_box_and_says_so():
+    mask = draw(Box(0, 0, 40, 40), 64, 64)
+    edit = plan([Box(16, 16, 48, 48)], mask, (64, 64))
+    assert torch.equal(edit.region.alpha, draw(Box(16, 16, 24, 24), 64, 64))
+    assert edit.region.boxes == (Box(16, 16, 24, 24),)
+    assert edit.notes == ["mask reaches past the box and was cut to it."]
+
+
+def test_mask_larger_than_the_window_is_no_error():
+    edit = plan([Box(100, 100, 16, 16)], torch.ones(1, 256, 256), (256, 256), context=64)
+    assert (edit.region.window.width, edit.region.window.height) == (64, 64)
+    assert edit.region.alpha.sum() == 16 * 16
+
+
+def test_window_too_small_for_the_box_grows_and_says_so():
+    edit = plan([Box(40, 40, 100, 100)], None, (256, 256), context=64)
+    assert edit.region.window.width >= 100
+    assert "context 64 px is too small" in edit.notes[0]
+
+
+def test_clipped_box_is_reported():
+    edit = plan([Box(-10, 8, 30, 900)], None, (64, 64))
+    assert edit.region.boxes == (Box(0, 8, 20, 56),)
+    assert edit.notes == ["box 1 reaches past the image and was clipped to 20×56 px at (0, 8)."]
+
+
+def test_one_pixel_image():
+    edit = plan([Box(0, 0, 512, 512)], None, (1, 1), snap=True)
+    assert edit.region.window == Box(0, 0, 8, 8)
+    assert edit.region.visible == Box(0, 0, 1, 1)
+    assert edit.region.alpha.sum() == 64
+
+
+def test_a_small_mask_in_a_box_larger_than_the_window_is_no_error():
+    painted = Box(300, 200, 20, 20)
+    everything = Box(0, 0, 600, 400)
+    edit = plan([everything], draw(painted, 600, 400), (600, 400), context=128, snap=True, grow=8)
+    alone = plan([painted], None, (600, 400), context=128, snap=True, grow=8)
+    assert edit.region.window == alone.region.window
+    assert torch.equal(edit.region.alpha, alone.region.alpha)
+
+
+def test_box_at_the_edge_of_an_odd_image_masks_the_padding_too():
+    edit = plan([Box(40, 0, 10, 50)], None, (50, 50), context=0)
+    assert edit.region.window == Box(0, 0, 56, 56)
+    assert bool((edit.region.alpha[0, :, 40:] == 1).all())
+    assert bool((edit.region.alpha[0, :, :40] == 0).all())
+
+
+def test_box_on_no_latent_cell_is_named_and_snap_cures_it():
+    with pytest.raises(
+        ValueError, match=r"box 1 \(3×3 px at \(8, 8\)\) covers no latent cell of 8×8 px: turn"
+    ):
+        plan([Box(8, 8, 3, 3)], None, (64, 64))
+    assert plan([Box(8, 8, 3, 3)], None, (64, 64), snap=True).region.boxes == (Box(8, 8, 8, 8),)
+
+
+def test_mask_outside_the_box_is_named():
+    with pytest.raises(ValueError, match=r"mask has no pixel inside box 1 \(16×16 px at \(0, 0\)\); paint"):
+        plan([Box(0, 0, 16, 16)], draw(Box(32, 32, 8, 8), 64, 64), (64, 64))
+
+
+def test_snapped_box_covers_exactly_its_latent_cells():
+    edit = plan([Box(13, 21, 17, 9)], None, (64, 64), snap=True)
+    cells = to_cells(edit.region.alpha, 8)
+    assert set(cells.unique().tolist()) == {0, 1}
+    assert cells.sum() * 64 == edit.region.alpha.sum()
+
+
+def test_partition_is_disjoint_complete_and_the_later_wins():
+    a, b = draw(Box(0, 0, 20, 20), 40, 40), draw(Box(10, 10, 20, 20), 40, 40)
+    (first, second), rest = partition([a, b])
+    assert torch.equal(second, b)
+    assert torch.equal(first, a * (1 - b))
+    assert torch.equal(first + second + rest, torch.ones(1, 40, 40))
+
+
+def test_dilate_and_snap_against_their_definition():
+    torch.manual_seed(0)
+    mask = (torch.rand(2, 16, 24) > 0.97).float()
+    grown, snapped = dilate(mask, 2), snap_mask(mask, 4)
+    for b, y, x in torch.ones_like(mask).nonzero().tolist():
+        around = mask[b, max(0, y - 2) : y + 3, max(0, x - 2) : x + 3]
+        cell = mask[b, y // 4 * 4 : y // 4 * 4 + 4, x // 4 * 4 : x // 4 * 4 + 4]
+        assert grown[b, y, x] == around.max()
+        assert snapped[b, y, x] == cell.max()
+
+
+def test_padding_repeats_the_last_row_and_column():
+    pixels = torch.rand(2, 5, 3, 3)
+    padded = pad_to_window(pixels, Box(0, 0, 8, 8))
+    assert padded.shape == (2, 8, 8, 3)
+    assert torch.equal(padded[:, :5, :3], pixels)
+    assert torch.equal(padded[:, 7, 7], pixels[:, 4, 2])
+
+
+@pytest.mark.parametrize("image", [torch.zeros(4, 4, 3), torch.zeros(1, 4, 4, 1), torch.zeros(0, 4, 4, 3)])
+def test_image_of_a_wrong_shape_is_named(image):
+    with pytest.raises(ValueError, match="image must be pictures"):
+        check_image(image, "image")
+
+
+def test_image_with_infinity_is_named():
+    image = torch.zeros(1, 4, 4, 3)
+    image[0, 0, 0, 0] = torch.inf
+    with pytest.raises(ValueError, match="image holds 1 values that are NaN or infinite; check"):
+        check_image(image, "image")
+
+
+def test_placeholder_mask_of_load_image_is_no_mask():
+    assert check_mask(torch.zeros(1, 64, 64), torch.zeros(1, 512, 512, 3)) is None
+    assert check_mask(torch.zeros(64, 64), torch.zeros(1, 64, 64, 3)) is None
+
+
+@pytest.mark.parametrize(
+    ("mask", "said"),
+    [
+        (torch.zeros(1, 32, 48), "mask is empty.*paint the part"),
+        (torch.ones(1, 64, 64), "mask is 64×64 px but image is 48×32 px; resize"),
+        (torch.zeros(1, 16, 16), "mask is 16×16 px"),
+        (torch.ones(3, 32, 48), "mask has 3 pictures but image has 2"),
+        (torch.full((1, 32, 48), 255.0), "values from 255 to 255; a mask lies between 0 and 1"),
+        (torch.full((1, 32, 48), torch.nan), "values from nan"),
+    ],
+)
+def test_bad_mask_is_named(mask, said):
+    with pytest.raises(ValueError, match=said):
+        check_mask(mask, torch.zeros(2, 32, 48, 3))

@@ -1,0 +1,1 @@
+"""What a factor learns, and data sets made of factors (FG-DM)."""

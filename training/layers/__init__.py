@@ -1,0 +1,1 @@
+"""What a layered edit learns (LayerDiffusion)."""

@@ -1,0 +1,97 @@
+"""What is dear to compute and always the same is kept on disk, under a hash of all it depends on."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TypeVar
+
+from accelerate import Accelerator
+from torch import Tensor
+from tqdm import tqdm
+
+from ...core.files import read_tensors, write_tensors
+
+Item = TypeVar("Item")
+log = logging.getLogger(__name__)
+
+PACKAGE = Path(__file__).resolve().parents[2]
+MACHINERY = ("training/loop", "core/files.py")  # carries what is computed and has no part in its values
+
+
+def cached(
+    folder: Path, name: str, causes: Mapping[str, object], make: Callable[[], dict[str, Tensor]]
+) -> dict[str, Tensor]:
+    """The tensors `make()` returns, from `folder/name-<hash of causes>.safetensors` when they are there.
+
+    `causes` is all that the tensors depend on, JSON-able; it is kept in the file's header. A damaged file is
+    made again.
+    """
+    described = json.dumps(causes, sort_keys=True)
+    path = folder / f"{name}-{hashlib.sha256(described.encode()).hexdigest()}.safetensors"
+    if path.exists():
+        try:
+            return read_tensors(path)[0]
+        except ValueError as error:
+            log.warning("Making a damaged cache again: %s", error)
+    tensors = make()
+    write_tensors(path, tensors, {"finesse.causes": described})
+    return tensors
+
+
+def shared(
+    paths: Sequence[Path], load: Callable[[Path], Item], accelerator: Accelerator, what: str
+) -> list[Item]:
+    """`load(path)` of each path, made by the processes in turn before all of them read all of it."""
+    mine = paths[accelerator.process_index :: accelerator.num_processes]
+    for path in tqdm(mine, desc=what, disable=not accelerator.is_main_process):
+        load(path)
+    accelerator.wait_for_everyone()
+    return [load(path) for path in paths]
+
+
+def tensor_hash(tensor: Tensor) -> str:
+    """SHA-256 of what a tensor holds, as a cause."""
+    return hashlib.sha256(tensor.cpu().contiguous().numpy()).hexdigest()
+
+
+def file_hash(*paths: Path) -> str:
+    """SHA-256 over the contents of files, in the given order, as a cause."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def code_hash(*modules: str) -> str:
+    """SHA-256 over the source of loaded modules and of all of this project that they import, as a cause."""
+    found: set[Path] = set()
+    waiting = [Path(sys.modules[name].__file__).resolve() for name in modules]
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            waiting += imported_by(path)
+    kept = [path for path in sorted(found) if not path.relative_to(PACKAGE).as_posix().startswith(MACHINERY)]
+    return file_hash(*kept)
+
+
+@lru_cache
+def imported_by(path: Path) -> tuple[Path, ...]:
+    """The files of this project that a file imports itself, also within its functions."""
+    return tuple(_imported(path))
+
+
+def _imported(path: Path) -> Iterator[Path]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if not isinstance(node, ast.ImportFrom) or not node.level:
+            continue  # inside the package imports are relative
+        named = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+        modules = [named.with_suffix(".py"), *(named / f"{alias.name}.py" for alias in node.names)]
+        yield from (module for module in modules if module.is_file())

@@ -1,0 +1,1 @@
+"""What SO-LoRA learns, and from what (SOEDiff)."""
