@@ -44,7 +44,7 @@ class Region:
 
 
 @dataclass(frozen=True, eq=False)
-class Edit:
+class PlannedEdit:
     """A planned edit: its region, one mask a box (as `Region.alpha`), and remarks for the user."""
 
     region: Region
@@ -62,7 +62,7 @@ def plan_edit(
     snap: bool,
     grow: int,
     context: int,
-) -> Edit:
+) -> PlannedEdit:
     """Plan an edit inside `boxes` of an image.
 
     names: what to call each box in messages. mask: (1 or batch, height, width) or None; only what is
@@ -95,7 +95,7 @@ def plan_edit(
     alpha = torch.stack(masks).amax(dim=0)
     if mask is not None and _reaches_past(mask, inner):
         notes.append("mask reaches past the box and was cut to it.")
-    return Edit(Region(width, height, window, tuple(final), alpha, cell), masks, notes)
+    return PlannedEdit(Region(width, height, window, tuple(final), alpha, cell), masks, notes)
 
 
 def _reaches_past(mask: Tensor, boxes: Sequence[Box]) -> bool:

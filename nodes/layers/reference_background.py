@@ -19,7 +19,7 @@ from typing_extensions import override
 
 from ...core.small_objects.boxes import Box, ceil_to
 from ...core.small_objects.compositing import composite, fill_from_around
-from ...core.small_objects.region import Edit, plan_edit
+from ...core.small_objects.region import PlannedEdit, plan_edit
 from ..categories import LAYERS
 from ..sampler_inputs import Sampling, sampler_inputs
 from ..small_objects.inpaint_box import encode_edit
@@ -132,7 +132,7 @@ def fitted(picture: Tensor, width: int, height: int) -> Tensor:
     return resized.movedim(1, -1)
 
 
-def _without_object(mask: Tensor, cell: int) -> Edit:
+def _without_object(mask: Tensor, cell: int) -> PlannedEdit:
     """An edit of the whole cells that the object (H, W), grown by one, touches."""
     height, width = mask.shape
     edit = plan_edit(

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from ...core.images import check_image, check_mask
 from ...core.small_objects.boxes import Box, LabelledBox, describe_effective_area, parse_boxes
-from ...core.small_objects.region import Edit, pad_to_window, partition, plan_edit
+from ...core.small_objects.region import PlannedEdit, pad_to_window, partition, plan_edit
 from ..categories import SMALL_OBJECTS
 from ..latents import MAX_SIDE, finite_latent
 from ..progress_text import show_text
@@ -177,7 +177,7 @@ def _names(labelled: list[LabelledBox]) -> list[str]:
 
 
 def encode_edit(
-    vae: Any, image: Tensor, edit: Edit, noise_mask: bool
+    vae: Any, image: Tensor, edit: PlannedEdit, noise_mask: bool
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The latent for the sampler, and what an inpainting model's conditioning needs besides."""
     window, visible = edit.region.window, edit.region.visible
@@ -193,7 +193,7 @@ def encode_edit(
 
 
 def _prompt_per_box(
-    positive: Conditioning, labelled: list[LabelledBox], edit: Edit, clip: Any
+    positive: Conditioning, labelled: list[LabelledBox], edit: PlannedEdit, clip: Any
 ) -> Conditioning:
     """`positive` outside the boxes that have a text, each of those under its own text."""
     if not any(item.text for item in labelled):
@@ -220,7 +220,7 @@ def _masked(conditioning: Conditioning, mask: Tensor) -> Conditioning:
 
 
 def _report(
-    edit: Edit,
+    edit: PlannedEdit,
     labelled: list[LabelledBox],
     image: Tensor,
     is_placeholder: bool,
