@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..images import check_image
-from .region import Region, dilate
+from .region import Region, dilate, extent
 
 RING_CELLS = 2  # width of the ring whose colours are compared
 GAIN_LIMIT = 2.0  # a nearly flat ring must not stretch the contrast further than this
@@ -65,12 +65,18 @@ def feather_ramp(alpha: Tensor, feather: int) -> Tensor:
     alpha: (B, h, w). The k-th pixel from the outside weighs k / (feather + 1), at most 1; 0 outside.
     The frame of the picture is no edge: there is nothing beyond it to blend with.
     """
-    inside = (alpha > 0).float()
-    depth = inside.clone()
+    depth = (alpha > 0).float()
+    mask = extent(depth.amax(dim=0))
+    if mask is None:
+        return depth
+    part = depth[mask.grow(1).clip(alpha.shape[2], alpha.shape[1]).index]  # a view
+    inside = part.clone()
     for _ in range(feather):
         # padding of max_pool2d is -inf, so beyond the frame counts as inside
         inside = -F.max_pool2d(-inside.unsqueeze(1), 3, stride=1, padding=1).squeeze(1)
-        depth += inside
+        if not bool(inside.any()):
+            break
+        part += inside
     return depth / (feather + 1)
 
 

@@ -2,6 +2,7 @@ import random
 
 import pytest
 import torch
+import torch.nn.functional as F
 from finesse.core.small_objects.boxes import Box
 from finesse.core.small_objects.compositing import composite, feather_ramp, fill_from_around, match_colours
 from finesse.core.small_objects.region import plan_edit
@@ -117,6 +118,44 @@ def test_feather_is_the_distance_to_the_outside():
         assert torch.allclose(ramp.double(), slow_ramp(inside, feather), atol=1e-6)
         assert bool((ramp[~inside] == 0).all())
         assert bool((ramp[inside] > 0).all())
+
+
+def ramp_of_the_whole(alpha, feather):
+    """The ramp by `feather` erosions of the whole picture, in the order of its sums."""
+    inside = (alpha > 0).float()
+    depth = inside.clone()
+    for _ in range(feather):
+        inside = -F.max_pool2d(-inside.unsqueeze(1), 3, stride=1, padding=1).squeeze(1)
+        depth += inside
+    return depth / (feather + 1)
+
+
+def test_feather_of_a_part_is_that_of_the_whole_bit_for_bit():
+    rng = random.Random(0)
+    torch.manual_seed(0)
+    for _ in range(60):
+        width, height = rng.randint(1, 60), rng.randint(1, 60)
+        alpha = torch.zeros(rng.randint(1, 3), height, width)
+        for picture in alpha:
+            x, y = rng.randrange(width), rng.randrange(height)
+            picture[y : y + rng.randint(0, 40), x : x + rng.randint(0, 40)] = rng.choice([0.3, 1.0])
+        alpha[torch.rand_like(alpha) > 0.995] = 0
+        feather = rng.choice([0, 1, 5, 70])
+        assert torch.equal(feather_ramp(alpha, feather), ramp_of_the_whole(alpha, feather))
+
+
+def test_feather_looks_at_the_mask_alone(monkeypatch):
+    looked_at, pool = [], F.max_pool2d
+
+    def counted(pixels, *settings, **more):
+        looked_at.append(pixels.numel())
+        return pool(pixels, *settings, **more)
+
+    monkeypatch.setattr(F, "max_pool2d", counted)
+    alpha = torch.zeros(1, 2000, 3000)
+    alpha[:, 900:940, 1500:1560] = 1
+    feather_ramp(alpha, 256)
+    assert sum(looked_at) <= 62 * 42 * 21  # the mask and a pixel around it, until nothing is left of it
 
 
 def test_feathered_values_lie_between_original_and_edit():
