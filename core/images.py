@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 PLACEHOLDER_SIDE = 64  # Load Image gives an all-zero mask of this side for a picture without alpha
+ROUNDING = 0.5 / 255  # how far a mask may pass 0 and 1: blurring leaves such errors, which no picture shows
 
 
 def check_image(image: Tensor, name: str) -> None:
@@ -23,10 +24,10 @@ def check_image(image: Tensor, name: str) -> None:
 def check_mask(mask: Tensor, image: Tensor) -> Tensor | None:
     """The mask as (1 or batch, height, width), or None for Load Image's placeholder.
 
-    image: (batch, height, width, channels). Raises ValueError for another size or batch, values
-    outside [0, 1], and an empty mask.
+    image: (batch, height, width, channels). Raises ValueError for another size or batch, an empty mask,
+    and what `unit_mask` refuses.
     """
-    mask = mask.reshape(-1, *mask.shape[-2:])
+    mask = unit_mask(mask.reshape(-1, *mask.shape[-2:])).float()
     batch, height, width = image.shape[:3]
     is_empty = not bool(mask.any())
     if is_empty and tuple(mask.shape[1:]) == (PLACEHOLDER_SIDE, PLACEHOLDER_SIDE):
@@ -44,7 +45,16 @@ def check_mask(mask: Tensor, image: Tensor) -> Tensor | None:
         raise ValueError(
             "mask is empty (all zero): paint the part to change, or unlink mask to use the whole box."
         )
+    return mask
+
+
+def unit_mask(mask: Tensor) -> Tensor:
+    """The mask, of any shape, with what passes 0 and 1 by rounding clamped; ValueError for more than that."""
+    mask = mask if mask.is_floating_point() else mask.float()
     low, high = float(mask.min()), float(mask.max())
-    if not (low >= 0 and high <= 1):
-        raise ValueError(f"mask has values from {low:g} to {high:g}; a mask lies between 0 and 1.")
-    return mask.float()
+    if not (low >= -ROUNDING and high <= 1 + ROUNDING):
+        raise ValueError(
+            f"mask has values from {low:g} to {high:g}; a mask lies between 0 and 1. Bicubic scaling "
+            "overshoots: scale it by bilinear or area instead, or put Threshold Mask after it."
+        )
+    return mask.clamp(0, 1)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..images import unit_mask
 from ..schedule import Denoiser, NoiseSchedule
 from ..seeds import mix
 
@@ -164,10 +165,8 @@ def _checked(mask: Tensor) -> Tensor:
     """The mask (H, W), if it is one, in float64."""
     if mask.ndim != 2 or mask.numel() == 0:
         raise ValueError(f"mask must be of one picture (height, width), got {tuple(mask.shape)}.")
-    low, high = float(mask.min()), float(mask.max())
-    if not (low >= 0 and high <= 1):
-        raise ValueError(f"mask has values from {low:g} to {high:g}; a mask lies between 0 and 1.")
-    if high == 0:
+    mask = unit_mask(mask)
+    if not bool(mask.any()):
         raise ValueError("mask is empty (0 everywhere); select the object.")
     return mask.cpu().double()
 

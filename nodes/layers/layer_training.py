@@ -15,7 +15,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 from torch import Tensor
 
-from ...core.images import check_image, check_mask
+from ...core.images import check_image, check_mask, unit_mask
 from ...core.layers.learning import Steps
 from ...core.layers.losses import Layer, split_layers
 from ...core.seeds import LARGEST_SEED
@@ -59,7 +59,7 @@ def seed_input(tooltip: str) -> io.Input:
 def object_mask(image: Tensor, mask: Tensor) -> Tensor:
     """The mask (H, W) of one picture (1, H, W, 3 or 4); ValueError where one of them is not as it must be."""
     one_picture(image, "image")
-    if not bool(mask.any()):
+    if not bool(unit_mask(mask).any()):
         raise ValueError("mask is empty (0 everywhere): paint the object, or link Segment Object (SAM).")
     return check_mask(mask, image)[0]
 

@@ -9,7 +9,7 @@ from comfy_api.latest import io
 from torch import Tensor
 from typing_extensions import override
 
-from ...core.images import check_image
+from ...core.images import check_image, unit_mask
 from ...core.small_objects.boxes import Box
 from ...core.small_objects.compositing import composite
 from ...core.small_objects.region import Region, dilate, pad_to_window, plan_edit
@@ -162,10 +162,7 @@ def _resized(values: Tensor, original: Tensor, name: str) -> Tensor:
 
 def _object_mask(mask: Tensor, original: Tensor) -> Tensor:
     mask = mask.reshape(-1, 1, *mask.shape[-2:])  # HW -> B1HW
-    mask = _resized(mask.to(original.device), original, "mask").squeeze(1).float()
-    low, high = float(mask.min()), float(mask.max())
-    if not (low >= 0 and high <= 1):
-        raise ValueError(f"mask has values from {low:g} to {high:g}; a mask lies between 0 and 1.")
+    mask = unit_mask(_resized(mask.to(original.device), original, "mask").squeeze(1)).float()
     empty = [number for number, shown in enumerate(mask.flatten(1).any(1).tolist(), 1) if not shown]
     if empty:
         name = f"mask {empty[0]} of {len(mask)}" if len(mask) > 1 else "mask"

@@ -194,6 +194,13 @@ def test_a_mask_of_any_type_splits_alike():
             assert torch.equal(one.mask, other.mask)
 
 
+def test_a_mask_that_passes_1_by_rounding_is_as_good_as_1():
+    photo, mask = seeded(1, 4, 4, 4), torch.eye(7)
+    first = split_layers(photo, photo, mask)
+    for one, other in zip(first, split_layers(photo, photo, mask * (1 + 2.4e-7)), strict=True):
+        assert torch.equal(one.mask, other.mask)
+
+
 @pytest.mark.parametrize(
     ("photo", "mask", "message"),
     [

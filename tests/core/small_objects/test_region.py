@@ -2,7 +2,6 @@ import random
 
 import pytest
 import torch
-from finesse.core.images import check_image, check_mask
 from finesse.core.small_objects.boxes import Box
 from finesse.core.small_objects.region import dilate, pad_to_window, partition, plan_edit, snap_mask, to_cells
 
@@ -129,37 +128,3 @@ def test_padding_repeats_the_last_row_and_column():
     assert padded.shape == (2, 8, 8, 3)
     assert torch.equal(padded[:, :5, :3], pixels)
     assert torch.equal(padded[:, 7, 7], pixels[:, 4, 2])
-
-
-@pytest.mark.parametrize("image", [torch.zeros(4, 4, 3), torch.zeros(1, 4, 4, 1), torch.zeros(0, 4, 4, 3)])
-def test_image_of_a_wrong_shape_is_named(image):
-    with pytest.raises(ValueError, match="image must be pictures"):
-        check_image(image, "image")
-
-
-def test_image_with_infinity_is_named():
-    image = torch.zeros(1, 4, 4, 3)
-    image[0, 0, 0, 0] = torch.inf
-    with pytest.raises(ValueError, match="image holds 1 values that are NaN or infinite; check"):
-        check_image(image, "image")
-
-
-def test_placeholder_mask_of_load_image_is_no_mask():
-    assert check_mask(torch.zeros(1, 64, 64), torch.zeros(1, 512, 512, 3)) is None
-    assert check_mask(torch.zeros(64, 64), torch.zeros(1, 64, 64, 3)) is None
-
-
-@pytest.mark.parametrize(
-    ("mask", "said"),
-    [
-        (torch.zeros(1, 32, 48), "mask is empty.*paint the part"),
-        (torch.ones(1, 64, 64), "mask is 64×64 px but image is 48×32 px; resize"),
-        (torch.zeros(1, 16, 16), "mask is 16×16 px"),
-        (torch.ones(3, 32, 48), "mask has 3 pictures but image has 2"),
-        (torch.full((1, 32, 48), 255.0), "values from 255 to 255; a mask lies between 0 and 1"),
-        (torch.full((1, 32, 48), torch.nan), "values from nan"),
-    ],
-)
-def test_bad_mask_is_named(mask, said):
-    with pytest.raises(ValueError, match=said):
-        check_mask(mask, torch.zeros(2, 32, 48, 3))

@@ -45,6 +45,12 @@ def test_the_object_is_pasted_and_all_else_stays(paste):
     assert torch.equal(image, expected)
 
 
+def test_a_mask_that_passes_1_by_rounding_is_as_good_as_1(paste):
+    inputs = pictures(), pictures(seed=1)
+    rounded, plain = (paste(*inputs, box_mask(OBJECT) * value)[0] for value in (1 + 2.4e-7, 1))
+    assert torch.equal(rounded, plain)
+
+
 def test_grow_pastes_more_and_feather_fades_inwards(paste):
     original, generated = torch.zeros(1, HEIGHT, WIDTH, 3), torch.ones(1, HEIGHT, WIDTH, 3)
     image = paste(original, generated, box_mask(OBJECT), grow=2, feather=3)[0][0, ..., 0]

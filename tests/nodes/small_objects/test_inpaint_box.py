@@ -214,6 +214,19 @@ def test_alpha_is_dropped_for_the_vae_and_kept_in_the_result(inpaint, composite)
     assert torch.equal(result[..., 3], image[..., 3])
 
 
+def test_a_mask_from_stock_blur_is_taken(inpaint):
+    from comfy_extras.nodes_post_processing import Blur
+
+    sharp = torch.zeros(1, 64, 64, 3)
+    sharp[:, 8:56, 8:56] = 1
+    mask = max((Blur.execute(sharp, radius, 1.0).args[0][..., 0] for radius in range(2, 12)), key=torch.max)
+    assert mask.max() > 1  # by rounding
+    alpha = inpaint(torch.rand(1, 64, 64, 3), mask=mask, snap=False)[3].alpha
+    assert alpha.max() == 1
+    inside = alpha > 0
+    assert torch.equal(alpha[inside], mask.clamp(0, 1)[inside])
+
+
 # What it says
 
 
