@@ -184,7 +184,7 @@ class Studio:
         config = self.config
         side = self.models.unet.config.sample_size
         noise = sampling.noise_for(SEEDS, (4, side, side), self.device)
-        steps = object_steps(config.sampling_steps, config.object_every)
+        steps = object_steps([True] * config.sampling_steps, config.object_every)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
             latents = sampling.sample(
                 self.unet,

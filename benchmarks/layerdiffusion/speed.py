@@ -109,8 +109,7 @@ class LayerDiffusion:
             learning_rate=config.embedding_rate,
         )
         paces["embedding"], progress = paced(fitting, self.device)
-        of_object, of_background = progress.embeddings
-        mixture = interpolate(of_object, of_background, config.alpha)
+        mixture = interpolate(*progress.embeddings, config.alpha)
         with edit_weights(base.unet, config.low_rank, config.seed) as weights:
             tuning = fine_tune(
                 denoiser,
@@ -125,7 +124,7 @@ class LayerDiffusion:
             )
             paces["fine_tuning"], _ = paced(tuning, self.device)
             steps, drawn = counts["sampling"], []
-            seconds = computing(lambda: drawn.append(self._draw(mixture, of_object, steps)), self.device)
+            seconds = computing(lambda: drawn.append(self._draw(mixture, texts[:1], steps)), self.device)
             paces["sampling"] = seconds / steps
             sampling.decode(base.vae, drawn[0]).cpu()
         return paces
@@ -140,7 +139,7 @@ class LayerDiffusion:
                 mixture,
                 self.editor.empty.context[0],
                 sampling.noise_for([config.seed], (PLAIN, side, side), self.device),
-                turns=(of_object, None, object_steps(steps, config.object_every or None)),
+                turns=(of_object, None, object_steps([True] * steps, config.object_every)),
                 steps=steps,
                 guidance=config.guidance,
             )

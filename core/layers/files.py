@@ -25,8 +25,9 @@ class LayeredEdit:
     """What LayerDiffusion has learnt of a photo.
 
     lora: weights by ComfyUI's names or kohya's: `.diff` and `.diff_b`, or `.lora_up.weight`,
-    `.lora_down.weight` and `.alpha`. embeddings: (1, L, D) each, those of NAMES, `positive` at least, and
-    their pooled texts (1, P) as `positive.pooled`. metadata: strings, of the header.
+    `.lora_down.weight` and `.alpha`. embeddings: (1, L, D) each, `positive` at least, which is the mixture;
+    `object` is the object's text as encoded, for iterative guidance, `background` the background's as it was
+    fitted; their pooled texts (1, P) as `positive.pooled`. metadata: strings, of the header.
     """
 
     lora: Mapping[str, Tensor]

@@ -1,8 +1,9 @@
 """LayerDiffusion: one photo, its object changed and its background replaced (paper, section 3.2).
 
 First the texts' embeddings are fitted to the layers, then the model to the embeddings' mixture; sampling
-turns from the mixture to the object's own embedding now and again. With the whole picture as the one layer
-the same functions are Imagic (Kawar et al. 2023).
+alternates between the mixture and the object's text as the text encoder gives it, for the fitted one carries
+the photo's own action. With the whole picture as the one layer the same functions are Imagic (Kawar et al.
+2023).
 """
 
 from __future__ import annotations
@@ -121,22 +122,15 @@ def fine_tune(
     return _descend(loss, parameters, (), seed, steps, learning_rate)
 
 
-def object_steps(steps: int, every: float | None, start: float = 0.0, end: float = 1.0) -> list[bool]:
-    """For each sampling step whether it is guided by the object's embedding, not by the mixture (eq. 8).
+def object_steps(within: Sequence[bool], every: int) -> list[bool]:
+    """For each sampling step whether it is guided by the object's text, not by the mixture (eq. 8).
 
-    Every `every`-th of all steps is, if it lies between the fractions `start` and `end` of them; with None or
-    infinity none is. Raises ValueError for anything else.
+    within: of each step whether it may be. Every `every`-th of all steps is, counted from the first whether
+    it may be or not; with 0 none is. Raises ValueError for an `every` below 0.
     """
-    if steps < 0:
-        raise ValueError(f"steps: got {steps}; give 0 or more.")
-    if not 0 <= start <= end <= 1:
-        raise ValueError(f"start, end: got {start} and {end}; give fractions from 0 to 1, start first.")
-    if every is None or every == math.inf:
-        return [False] * steps
-    if not every >= 1 or every != int(every):
-        raise ValueError(f"every: got {every}; give a whole number from 1, or None for no such step.")
-    within = range(round(start * steps), round(end * steps))
-    return [step in within and (step + 1) % int(every) == 0 for step in range(steps)]
+    if every < 0:
+        raise ValueError(f"every is {every}; give 1 for all steps, 2 for every second, 0 for none.")
+    return [bool(every) and may and step % every == 0 for step, may in enumerate(within, start=1)]
 
 
 def _descend(

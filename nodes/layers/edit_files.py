@@ -55,7 +55,9 @@ class SaveLayeredEdit(io.ComfyNode):
                     tooltip="The file's name, to which a number is added; may begin with subfolders.",
                 ),
                 io.Conditioning.Input(
-                    "object", optional=True, tooltip="object of Optimise Layers, for Iterative Guidance."
+                    "object",
+                    optional=True,
+                    tooltip="The object's text as CLIP Text Encode gives it, for Iterative Guidance.",
                 ),
                 io.Conditioning.Input(
                     "background", optional=True, tooltip="background of Optimise Layers, to mix it anew."
@@ -121,7 +123,9 @@ class LoadLayeredEdit(io.ComfyNode):
             outputs=[
                 io.Model.Output("model", tooltip="The model with the edit; link it to Iterative Guidance."),
                 io.Conditioning.Output("positive", tooltip="The whole edit."),
-                io.Conditioning.Output("object", tooltip="The object alone, if it was saved."),
+                io.Conditioning.Output(
+                    "object", tooltip="The object's text, for Iterative Guidance; if it was saved."
+                ),
                 io.Conditioning.Output("background", tooltip="The background alone, if it was saved."),
             ],
         )
@@ -147,7 +151,8 @@ class LoadLayeredEdit(io.ComfyNode):
 def _as_tensors(name: str, text: Conditioning) -> dict[str, Tensor]:
     """What a file holds of a conditioning: its first embedding, and its pooled text if it has one."""
     if not text:
-        raise ValueError(f"{name} holds no prompt; link {name} of Optimise Layers.")
+        source = "the encoded text of the object" if name == OBJECT else f"{name} of Optimise Layers"
+        raise ValueError(f"{name} holds no prompt; link {source}.")
     embedding, values = text[0]
     pooled = values.get("pooled_output")
     tensors = {name: embedding, **({} if pooled is None else {name + POOLED: pooled})}

@@ -12,6 +12,7 @@ from comfy_api.latest import io
 from torch import Tensor
 from typing_extensions import override
 
+from ...core.layers.learning import object_steps
 from ..categories import LAYERS
 from ..types import Conditioning
 
@@ -55,7 +56,8 @@ class IterativeGuidance(io.ComfyNode):
                 io.Model.Input("model", tooltip="The model that samples, fine-tuned to the edit or plain."),
                 io.Conditioning.Input("positive", tooltip="The whole edit: object and background together."),
                 io.Conditioning.Input(
-                    "object", tooltip="The object alone; takes positive's place now and then."
+                    "object",
+                    tooltip="The object's text alone, as CLIP Text Encode gives it: a dog jumping.",
                 ),
                 io.Conditioning.Input("negative", tooltip="What to keep out, at every step."),
                 io.Float.Input(
@@ -139,11 +141,8 @@ class Alternation:
     def steps(self, levels: list[float], percent_to_sigma: Callable[[float], float]) -> frozenset[int]:
         """The object's steps, counted from 0. `levels`: the sigma that each step begins at."""
         highest, lowest = percent_to_sigma(self.start), percent_to_sigma(self.end)
-        return frozenset(
-            step
-            for step, sigma in enumerate(levels)
-            if (step + 1) % self.every == 0 and lowest <= sigma <= highest
-        )
+        chosen = object_steps([lowest <= sigma <= highest for sigma in levels], self.every)
+        return frozenset(step for step, is_objects in enumerate(chosen) if is_objects)
 
 
 class StepCounter:

@@ -33,7 +33,8 @@ class OptimiseLayers(io.ComfyNode):
             description=(
                 "The first half of LayerDiffusion's learning: fits the object's text to the object in the "
                 "photo and the background's text to the reference, and mixes the two. The model stays as it "
-                "is. Link positive to Fine-Tune Layers, and positive and object to Iterative Guidance."
+                "is. Link positive to Fine-Tune Layers and to Iterative Guidance, which takes the object's "
+                "text as you encoded it."
             ),
             search_aliases=[
                 "LayerDiffusion",
@@ -75,7 +76,10 @@ class OptimiseLayers(io.ComfyNode):
             ],
             outputs=[
                 io.Conditioning.Output("positive", tooltip="The whole edit: object and background, mixed."),
-                io.Conditioning.Output("object", tooltip="The object's text, fitted to the photo."),
+                io.Conditioning.Output(
+                    "object",
+                    tooltip="The object's text, fitted to the photo; Iterative Guidance takes the plain one.",
+                ),
                 io.Conditioning.Output(
                     "background", tooltip="The background's text, fitted to the reference."
                 ),

@@ -87,7 +87,7 @@ def layered_edit(photo, sampler_seed=0, tuning=(), **nodes):
             "FinesseIterativeGuidance",
             model=["tune", 1],
             positive=["optimise", 0],
-            object=["optimise", 1],
+            object=["a", 0],
             negative=["negative", 0],
             cfg=4.0,
             every=2,
@@ -168,7 +168,7 @@ def test_stock_nodes_take_what_was_learnt(server, client, pixels, photo, kind):
 
 
 def test_an_edit_is_saved_and_loaded_in_another_graph(server, client, pixels, photo, forget):
-    texts = {"positive": ["optimise", 0], "object": ["optimise", 1]}
+    texts = {"positive": ["optimise", 0], "object": ["a", 0]}
     save = node("FinesseSaveLayeredEdit", lora=["tune", 0], filename_prefix="photos/car", **texts)
     prompt = layered_edit(photo, 5)
     outputs = client.run(prompt | {"keep": save})

@@ -135,6 +135,7 @@ class Editor:
             Embedded(context, row(texts, i).pooled) for i, context in enumerate(fitted)
         )
         positive = mixed(of_object, of_background, config.alpha)
+        plain_object = row(texts, 0)
         with edit_weights(base.unet, config.low_rank, edit.seed) as weights:
             tuning = layered.fine_tune(
                 as_denoiser(base.unet, self._added(positive.pooled), self.half),
@@ -148,11 +149,11 @@ class Editor:
                 learning_rate=config.rate,
             )
             losses["weights"], _ = follow(tuning, bar)
-            drawn = self._draw(positive, range(config.pictures), of_object)
+            drawn = self._draw(positive, range(config.pictures), plain_object)
             changes = weights.changes()
         embeddings = {}
-        for name, text in zip(NAMES, (positive, of_object, of_background), strict=True):
-            embeddings[name] = text.context
+        for name, text in zip(NAMES, (positive, plain_object, of_background), strict=True):
+            embeddings[name] = text.context.clone()
             if text.pooled is not None:
                 embeddings[name + POOLED] = text.pooled.clone()
         shown = [photo, shown, *(sampling.decode(base.vae, latent[None]) for latent in drawn)]
@@ -167,9 +168,12 @@ class Editor:
         return sampling.decode(self.base.vae, latent), latent
 
     def _draw(self, text: Embedded, seeds: Sequence[int], of_object: Embedded | None = None) -> Tensor:
-        """Latents (B, 4, h, w), one a seed; now and again guided by `of_object`. Texts are of one row."""
+        """Latents (B, 4, h, w), one a seed; the object's steps are guided by `of_object`, if it is given.
+
+        Texts are of one row.
+        """
         config, side = self.config, self.config.resolution // self.base.cell
-        guided = layered.object_steps(config.sampling_steps, config.object_every or None)
+        guided = layered.object_steps([True] * config.sampling_steps, config.object_every)
         drawn = [torch.empty(0, PLAIN, side, side, device=self.device)]
         for first in range(0, len(seeds), AT_ONCE):
             noise = sampling.noise_for(seeds[first : first + AT_ONCE], (PLAIN, side, side), self.device)

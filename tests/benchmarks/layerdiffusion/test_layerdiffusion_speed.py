@@ -67,6 +67,15 @@ def test_an_edit_leaves_the_base_as_it_was(miniature, weights):
     assert all(torch.equal(after[name], value) for name, value in before.items())
 
 
+def test_the_object_s_steps_read_its_text_as_encoded(miniature, monkeypatch):
+    way = LayerDiffusion(LayeredConfig(base=str(miniature), resolution=64, weights="low-rank"), CPU)
+    turned, draw = [], way._draw
+    monkeypatch.setattr(way, "_draw", lambda text, own, steps: turned.append(own) or draw(text, own, steps))
+    way(dict.fromkeys(PHASES, 2))
+    (text,) = turned
+    assert torch.equal(text, way.editor.base.embed([layerdiffusion_speed.OBJECT]).context)
+
+
 def test_the_peer_learns(miniature, monkeypatch):
     peer = Imagic(LayeredConfig(base=str(miniature), resolution=64), CPU)
     before = [weight.clone() for weight in peer.base.unet.parameters()]

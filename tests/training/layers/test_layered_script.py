@@ -61,10 +61,39 @@ def test_each_edit_leaves_weights_embeddings_losses_and_pictures(made, kind):
         assert {key: tuple(value.shape) for key, value in found.items()} == dict.fromkeys(
             ("positive", "object", "background"), (1, models.TEXT_LENGTH, models.TEXT_WIDTH)
         )
-        torch.testing.assert_close(found["positive"], 0.7 * found["object"] + 0.3 * found["background"])
         losses = read_json(made[kind] / f"{name}.json")
         assert [len(losses[part]) for part in ("embeddings", "weights")] == [4, 3]
         assert Image.open(made[kind] / f"{name}.png").size == (4 * SIDE, SIDE)
+
+
+@torch.no_grad()
+def test_the_object_s_text_is_kept_as_encoded_and_the_others_as_fitted(made, photos):
+    embeddings = read_edit(made["full"] / "dog.safetensors").embeddings
+    base = load_base(photos / "base", channels=PLAIN)
+    texts = {"object": base.embed(["a dog jumping"]).context, "background": base.embed(["a forest"]).context}
+    assert torch.equal(embeddings["object"], texts["object"])
+    assert not torch.equal(embeddings["background"], texts["background"])
+    fitted_object = (embeddings["positive"] - 0.3 * embeddings["background"]) / 0.7
+    moved = [
+        (fitted_object - texts["object"]).norm(),
+        (embeddings["background"] - texts["background"]).norm(),
+    ]
+    assert 0.5 < moved[0] / moved[1] < 2  # as many steps of Adam, which are as long
+
+
+def test_the_pictures_turn_to_the_object_s_text_as_encoded(editing, monkeypatch):
+    base, editor, edits = editing(weights="low-rank", pictures=1)
+    turned, sample = [], sampling.sample
+
+    def watched(*inputs, turns=None, **settings):
+        turned.append(turns)
+        return sample(*inputs, turns=turns, **settings)
+
+    monkeypatch.setattr(sampling, "sample", watched)
+    editor.make(edits[1], tqdm(disable=True))
+    ((text, _, steps),) = turned
+    assert torch.equal(text, base.embed(["a red car"]).context)
+    assert steps == [False, True, False]
 
 
 def test_the_header_tells_of_what_and_how_it_was_made(made, photos):
