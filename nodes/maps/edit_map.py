@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import comfy.model_management
+import comfy.utils
 import numpy as np
 import torch
 from comfy_api.latest import io, ui
@@ -32,6 +34,8 @@ from .palette_input import (
 
 NO_PALETTE = "none"
 SHOWN_LINES = 8  # of the report, in the node
+
+Edits = list[dict[str, Any]]
 
 
 class EditMap(io.ComfyNode):
@@ -93,7 +97,7 @@ class EditMap(io.ComfyNode):
         wanted = _wanted(objects, painted_in)
         patched = _patched(map, patch, patch_mask)
         sources = [] if source is None else _pictures(source, "source")
-        edited, unpatched, lines = _edited(map, patched, edits, painted_in, sources)
+        edited, unpatched, lines = _edited(map, patched, parse_edits(edits), painted_in, sources)
 
         bases = pixels_of(torch.from_numpy(np.stack(edited)), "map")
         hashes = [map_hash(base) for base in bases]
@@ -221,14 +225,20 @@ def _patched(map: Tensor, patch: Tensor | None, mask: Tensor | None) -> Tensor:
 
 
 def _edited(
-    map: Tensor, patched: Tensor, edits: str, palette: Palette | None, sources: Sequence[np.ndarray]
+    map: Tensor, patched: Tensor, edits: Edits, palette: Palette | None, sources: Sequence[np.ndarray]
 ) -> tuple[list[np.ndarray], list[np.ndarray], list[list[str]]]:
-    """Of each map what `_edit` gives, as three lists."""
+    """Of each map what `_edit` gives, as three lists; the node shows its progress and can be interrupted."""
     befores, afters = _pictures(map, "map"), _pictures(patched, "map")
+    progress = comfy.utils.ProgressBar(len(befores) * (1 + len(edits)))
+
+    def step_done() -> None:
+        progress.update(1)
+        comfy.model_management.throw_exception_if_processing_interrupted()
+
     found = []
     for number, (before, after) in enumerate(zip(befores, afters, strict=True)):
         try:
-            found.append(_edit(before, after, edits, palette, sources))
+            found.append(_edit(before, after, edits, palette, sources, step_done))
         except ValueError as error:
             raise ValueError(f"{_name(number, befores)}{error}") from error
     results, unpatched, lines = zip(*found, strict=True)
@@ -246,18 +256,28 @@ def _name(number: int, maps: Sequence[Any]) -> str:
 
 
 def _edit(
-    before: np.ndarray, patched: np.ndarray, edits: str, palette: Palette | None, sources: Sequence[Any]
+    before: np.ndarray,
+    patched: np.ndarray,
+    edits: Edits,
+    palette: Palette | None,
+    sources: Sequence[np.ndarray],
+    step_done: Callable[[], None],
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """The edited map, the one before patch and edits in the palette's colours, and a line on each edit."""
+    """The edited map, the one before patch and edits in the palette's colours, and a line on each edit.
+
+    `step_done` is called with the patched map and after each edit.
+    """
     (unpatched,) = edit_steps(before, [], palette)
     steps = edit_steps(patched, edits, palette, sources)
     latest = next(steps)
     lines = []
     if not np.array_equal(patched, before):
         lines.append(f"patch: {_difference(unpatched, latest)}")
-    for number, (values, result) in enumerate(zip(parse_edits(edits), steps, strict=True)):
+    step_done()
+    for number, (values, result) in enumerate(zip(edits, steps, strict=True)):
         lines.append(f"edits[{number}] ({values['op']}): {_difference(latest, result)}")
         latest = result
+        step_done()
     return latest, unpatched, lines
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import folder_paths
 import numpy as np
+from comfy.model_management import throw_exception_if_processing_interrupted
 from comfy_api.latest import io
 from PIL import Image
 from server import PromptServer
@@ -45,6 +46,7 @@ def drawn_on(
     """
     results = {}
     for place, patch in parse_drawing(drawing).items():
+        throw_exception_if_processing_interrupted()
         if place >= len(images):
             raise ValueError(
                 f"drawing has a patch for map {place + 1} but map has {len(images)} pictures; link as many "
@@ -127,6 +129,7 @@ def tell_page(data: dict[str, Any]) -> None:
 
 
 def _base(pixels: np.ndarray, hash: str) -> dict[str, Any]:
+    throw_exception_if_processing_interrupted()
     height, width = pixels.shape[:2]
     place = picture_for_page(Image.fromarray(pixels), "map", digest=hash)
     return {**place, "sha256": hash, "width": width, "height": height}

@@ -151,6 +151,62 @@ def test_at_a_half_the_patch_does_not_count(edit):
     assert report == "no edits"
 
 
+def test_progress_is_shown_to_its_end(edit, monkeypatch):
+    import comfy.utils
+
+    told = []
+    monkeypatch.setattr(
+        comfy.utils, "PROGRESS_BAR_HOOK", lambda value, total, *_, **__: told.append((value, total))
+    )
+    edit(torch.cat([scene(), scene((50, 70)), scene((60, 80))]), MOVE)
+    assert told[0] == (1, 6)
+    assert told[-1] == (6, 6)  # ComfyUI leaves out some that follow close upon another
+
+
+@pytest.mark.parametrize("stop", [1, 3, 4])
+def test_an_interrupt_stops_it_before_the_next_edit(edit, monkeypatch, stop):
+    import comfy.model_management as memory
+    from finesse.nodes.maps import edit_map
+
+    done, edit_steps = [], edit_map.edit_steps
+
+    def interrupted(map_, edits, *inputs):
+        for result in edit_steps(map_, edits, *inputs):
+            done.extend([result] if edits else [])
+            if len(done) == stop:
+                memory.interrupt_current_processing()
+            yield result
+
+    monkeypatch.setattr(edit_map, "edit_steps", interrupted)
+    with pytest.raises(memory.InterruptProcessingException):
+        edit(scene().repeat(4, 1, 1, 1), MOVE)
+    assert len(done) == stop
+
+
+def test_an_interrupt_stops_it_while_the_editor_s_pictures_are_made(edit, monkeypatch):
+    import comfy.model_management as memory
+    from finesse.nodes.maps import editor_drawing
+
+    made, save = [], editor_drawing.picture_for_page
+
+    def interrupted(*inputs, **settings):
+        made.append(inputs)
+        memory.interrupt_current_processing()
+        return save(*inputs, **settings)
+
+    monkeypatch.setattr(editor_drawing, "picture_for_page", interrupted)
+    with pytest.raises(memory.InterruptProcessingException):
+        edit(torch.cat([scene(), scene((50, 70)), scene((60, 80))]), "[]")
+    assert len(made) == 1
+
+
+def test_edits_are_parsed_once_for_all_maps(edit, monkeypatch):
+    read, loads = [], json.loads
+    monkeypatch.setattr(json, "loads", lambda text: read.append(text) or loads(text))
+    edit(scene().repeat(4, 1, 1, 1), MOVE)
+    assert read == [MOVE]
+
+
 def test_the_inputs_stay_as_they_were(edit):
     given = {"patch": scene((30, 70)), "patch_mask": torch.ones(1, 96, 96), "source": scene()}
     map_, before = scene(), {name: value.clone() for name, value in given.items()}
