@@ -179,7 +179,7 @@ def preview(task: FactorTask, base: BaseModel, batches: CachedMaps) -> Image.Ima
     added = task.added and sampling.guided(task.added, batch["pooled"])
     context = batch["context"].float()
     with torch.autocast(noise.device.type, torch.bfloat16, enabled=task.unet.unet.dtype == torch.bfloat16):
-        made = sampling.sample(task.unet, context, task.empty, noise, added=added)
+        made = sampling.sample(task.unet, context, task.empty, noise, scheduler=base.scheduler, added=added)
     shown = [sampling.decode(base.vae, part) for part in (*parents, latents, made)]
     return sampling.grid(torch.cat(shown).cpu(), len(latents))
 

@@ -29,7 +29,7 @@ from accelerate import Accelerator
 from safetensors import SafetensorError, safe_open
 from tqdm import tqdm
 
-from ..core.files import confined, read_json, replacing, write_json
+from ..core.files import confined, replacing, write_json
 from ..core.layers.files import LayeredEdit, write_edit
 from .layers.edit_learning import Editor, LayeredConfig, LearntEdit
 from .layers.photo_edits import Edit, check_pictures, read_edits
@@ -49,7 +49,7 @@ def run(config: LayeredConfig, accelerator: Accelerator) -> None:
     """Make this process's edits, those that are not finished; or only plan them."""
     edits = read_edits(config.edits, config.seed)
     base = load_base(config.base, config.unet, PLAIN)
-    check_base(config, base)
+    base.check_side("resolution", config.resolution)
     check_pictures(edits, config.resolution)
     told = header(config, base)
     if config.dry_run:
@@ -89,19 +89,6 @@ def write(config: LayeredConfig, edit: Edit, learnt: LearntEdit, told: dict[str,
     write_json(output(config, edit, "json"), learnt.losses)
     stored = LayeredEdit(learnt.lora, learnt.embeddings, edit_header(told, edit))
     write_edit(output(config, edit, "safetensors"), stored)
-
-
-def check_base(config: LayeredConfig, base: BaseModel) -> None:
-    """ValueError for a base that does not predict noise, and for a resolution that is none of its VAE's."""
-    scheduler = base.folder / "scheduler" / "scheduler_config.json"
-    if (predicts := read_json(scheduler).get("prediction_type", "epsilon")) != "epsilon":
-        raise ValueError(
-            f"base: {base.folder} predicts {predicts}; give a model that predicts noise (epsilon)."
-        )
-    if config.resolution % base.cell:
-        raise ValueError(
-            f"resolution is {config.resolution}; give a multiple of {base.cell}, the pixels of a latent cell."
-        )
 
 
 def output(config: LayeredConfig, edit: Edit, kind: str) -> Path:

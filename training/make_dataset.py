@@ -89,11 +89,7 @@ def run(config: DatasetConfig, accelerator: Accelerator) -> None:
     recipe = recipe_of(config, chain)
     base, control = load_base(config.base, channels=PLAIN), load_controlnet(config.controlnet)
     for name in ("map_size", "size"):
-        side = getattr(config, name)
-        if side < base.cell or side % base.cell:
-            raise ValueError(
-                f"{name} is {side}; give a multiple of {base.cell}, the pixels of a latent cell."
-            )
+        base.check_side(name, getattr(config, name))
     causes = {
         "recipe": asdict(recipe),
         "minimal_recall": config.minimal_recall,

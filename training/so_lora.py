@@ -82,6 +82,7 @@ class SoLoraConfig:
 def run(config: SoLoraConfig, settings: TrainConfig, accelerator: Accelerator) -> None:
     """Train, and write FOLDER/so_lora.safetensors; or only plan or time it."""
     base, folder = load_base(config.base, config.unet), Path(config.folder)
+    base.check_side("resolution", config.resolution)
     if config.dry_run:
         sys.stdout.write(plan(config, settings, base, accelerator.num_processes))
         return
@@ -141,7 +142,15 @@ def preview(task: SmallObjectTask, base: BaseModel, batches: CachedExamples) -> 
     def drawn() -> Tensor:
         context = batch["context"].float()
         with half:
-            latents = sampling.sample(task.unet, context, task.empty, noise, extra=extra, added=added)
+            latents = sampling.sample(
+                task.unet,
+                context,
+                task.empty,
+                noise,
+                scheduler=base.scheduler,
+                extra=extra,
+                added=added,
+            )
         return sampling.decode(base.vae, latents)
 
     with task.teacher():

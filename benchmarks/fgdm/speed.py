@@ -108,12 +108,14 @@ class Studio:
         """Latents (N, 4, h, w) of the maps that the first factors of the chain make."""
         context, empty, noise = self._inputs(seeds, self.arguments.map_resolution)
         noises = dict.fromkeys(CHAIN, noise)
-        return sample_chain(self.base.unet, self.links[:factors], context, empty, noises, steps=steps)
+        inputs = (self.base.unet, self.links[:factors], context, empty, noises)
+        return sample_chain(*inputs, scheduler=self.base.scheduler, steps=steps)
 
     def pictures(self, seeds: int, unet: nn.Module | None = None) -> Tensor:
         """Pictures (N, 3, H, W) of the base alone, or of another UNet."""
         inputs, steps = self._inputs(seeds, self.arguments.resolution), self.arguments.picture_steps
-        return self._decoded(sampling.sample(unet or self.base.unet, *inputs, steps=steps))
+        made = sampling.sample(unet or self.base.unet, *inputs, scheduler=self.base.scheduler, steps=steps)
+        return self._decoded(made)
 
     @torch.no_grad()
     def judged(self, seeds: int) -> Tensor:

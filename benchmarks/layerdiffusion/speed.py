@@ -37,7 +37,6 @@ from torch.nn import functional as F
 
 from ...core.layers.learning import FULL, RATES, fine_tune, interpolate, object_steps, optimise_embeddings
 from ...core.layers.losses import split_layers
-from ...training.layered import check_base
 from ...training.layers.edit_learning import Editor, LayeredConfig
 from ...training.loop.config import option, parse, script
 from ...training.loop.measure import GIGA, timed
@@ -139,6 +138,7 @@ class LayerDiffusion:
                 mixture,
                 self.editor.empty.context[0],
                 sampling.noise_for([config.seed], (PLAIN, side, side), self.device),
+                scheduler=base.scheduler,
                 turns=(of_object, None, object_steps([True] * steps, config.object_every)),
                 steps=steps,
                 guidance=config.guidance,
@@ -151,7 +151,7 @@ class Imagic:
     def __init__(self, config: LayeredConfig, device: torch.device) -> None:
         self.config, self.device = config, device
         self.base = load(config).to(device, torch.float32)
-        self.scheduler = DDIMScheduler.from_config(sampling.build_scheduler().config)
+        self.scheduler = DDIMScheduler.from_config(self.base.scheduler.config, clip_sample=False)
 
     def __call__(self, counts: Counts) -> Paces:
         base, paces = self.base, {}
@@ -207,11 +207,11 @@ class Imagic:
 
 
 def load(config: LayeredConfig) -> BaseModel:
-    """The base as it is in its folder. ValueError unless it is an SD1.x that predicts noise."""
+    """The base as it is in its folder. ValueError unless it is an SD1.x."""
     base = load_base(config.base, config.unet, PLAIN)
     if base.is_sdxl:
         raise ValueError(f"base: {config.base} is an SDXL; give an SD1.x.")
-    check_base(config, base)
+    base.check_side("resolution", config.resolution)
     return base
 
 

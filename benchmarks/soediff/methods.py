@@ -140,6 +140,7 @@ class Studio:
                 text.context,
                 self.empty.context[0],
                 noise,
+                scheduler=self.base.scheduler,
                 added=self.added and sampling.guided(self.added, text.pooled),
                 **settings,
                 **options,

@@ -184,6 +184,7 @@ class Editor:
                     text.context.expand(len(noise), -1, -1),
                     self.empty.context[0],
                     noise,
+                    scheduler=self.base.scheduler,
                     added=self._guided(text, len(noise)),
                     turns=turns,
                     steps=config.sampling_steps,

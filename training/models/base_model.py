@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,11 @@ class BaseModel:
     vae: AutoencoderKL
     tokenizers: list[CLIPTokenizer]
     text_encoders: list[nn.Module]
-    schedule: NoiseSchedule
+    scheduler: DDPMScheduler
+
+    @cached_property
+    def schedule(self) -> NoiseSchedule:
+        return NoiseSchedule(self.scheduler.alphas_cumprod)
 
     @property
     def is_sdxl(self) -> bool:
@@ -60,6 +65,13 @@ class BaseModel:
     def cell(self) -> int:
         """Pixels a latent cell and side: every level of the VAE but the last halves."""
         return 2 ** (len(self.vae.config.block_out_channels) - 1)
+
+    def check_side(self, name: str, side: int) -> None:
+        """Raise ValueError, with the setting's name, for a picture's side that is not whole latent cells."""
+        if side < self.cell or side % self.cell:
+            raise ValueError(
+                f"{name} is {side}; give a multiple of {self.cell}, the pixels of a latent cell."
+            )
 
     @torch.no_grad()
     def embed(self, texts: list[str]) -> Embedded:
@@ -92,7 +104,8 @@ class BaseModel:
 def load_base(folder: str | Path, unet: str = "unet", channels: int = INPAINTING) -> BaseModel:
     """The model in a diffusers folder; `unet` is the subfolder of its UNet.
 
-    Raises ValueError when a part is missing or the UNet does not read `channels`.
+    Raises ValueError when a part is missing, the UNet does not read `channels`, or the base is of a kind that
+    would train without an error and wrongly (see `_check_kind`).
     """
     folder = Path(folder)
     wanted = [unet, "vae", "scheduler", "tokenizer", "text_encoder"]
@@ -101,9 +114,11 @@ def load_base(folder: str | Path, unet: str = "unet", channels: int = INPAINTING
             f"base: {folder} has no {', '.join(missing)}; give a model in diffusers' layout, for example a "
             "folder that a pipeline's save_pretrained has written."
         )
-    reads = read_json(folder / unet / "config.json")["in_channels"]
+    configs = {part: read_json(folder / part / "config.json") for part in (unet, "vae")}
+    reads = configs[unet]["in_channels"]
     if reads != channels:
         raise ValueError(f"base: the UNet in {folder / unet} reads {reads} channels; give {KINDS[channels]}.")
+    _check_kind(folder, configs[unet], configs["vae"])
     encoders = [name for name in TEXT_ENCODERS if (folder / name).is_dir()]
     parts = [_text_encoder(folder / name) for name in encoders]
     tokenizers = [name.replace("text_encoder", "tokenizer") for name in encoders]
@@ -114,8 +129,30 @@ def load_base(folder: str | Path, unet: str = "unet", channels: int = INPAINTING
         _frozen(AutoencoderKL, folder / "vae"),
         [CLIPTokenizer.from_pretrained(folder / name, local_files_only=True) for name in tokenizers],
         parts,
-        NoiseSchedule(scheduler.alphas_cumprod),
+        scheduler,
     )
+
+
+def _check_kind(folder: Path, unet: dict[str, Any], vae: dict[str, Any]) -> None:
+    """Raise ValueError for a base that was not trained to predict noise by betas, as Stable Diffusion was."""
+    scheduler = read_json(folder / "scheduler" / "scheduler_config.json")
+    predicts = scheduler.get("prediction_type", "epsilon")
+    has_betas = scheduler.get("trained_betas") or "beta_schedule" in scheduler
+    found = ""
+    if predicts != "epsilon":
+        found = f"predicts {predicts}"
+    elif not has_betas:
+        found = f"has no betas in its scheduler, {scheduler.get('_class_name', 'which has no name')}"
+    elif scheduler.get("rescale_betas_zero_snr"):
+        found = "ends in noise without any signal (rescale_betas_zero_snr)"
+    elif unet.get("time_cond_proj_dim"):
+        found = "is distilled: its UNet reads the guidance (time_cond_proj_dim)"
+    elif vae.get("latents_mean") or vae.get("shift_factor"):
+        found = "has a VAE whose latents are shifted (latents_mean or shift_factor)"
+    if found:
+        raise ValueError(
+            f"base: {folder} {found}; give a model that predicts noise (epsilon), such as SD1.5 or SDXL 1.0."
+        )
 
 
 def _text_encoder(folder: Path) -> nn.Module:

@@ -11,6 +11,11 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+# What a solver takes from a base's scheduler; the steps themselves are the same for every base
+OF_BASE = (
+    *("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas"),
+    "prediction_type",
+)
 CHUNK = 32  # pictures at a time; on a CPU more are slower, as their memory is new each time
 
 
@@ -28,6 +33,7 @@ def sample(
     empty: Tensor,
     noise: Tensor,
     *,
+    scheduler: DDPMScheduler | None = None,
     extra: Tensor | None = None,
     added: Mapping[str, Tensor] | None = None,
     known: tuple[Tensor, Tensor] | None = None,
@@ -38,15 +44,17 @@ def sample(
 ) -> Tensor:
     """Latents (B, 4, h, w) out of `noise` of that shape by DPM-Solver++ (2M) with classifier-free guidance.
 
-    context: (B, L, width) text embeddings; empty: (L, width) those of the empty prompt. extra: (B, 5, h, w)
-    mask and masked latent for an inpainting UNet. added: what an SDXL reads besides, (2 B, ...) each, the
-    rows of the empty prompt first. known: latents (B, 4, h, w) and a mask (B, 1, h, w), 1 where to paint;
+    context: (B, L, width) text embeddings; empty: (L, width) those of the empty prompt. scheduler: the
+    base's, for its noise schedule and prediction, or None for Stable Diffusion's. extra: (B, 5, h, w) mask
+    and masked latent for an inpainting UNet. added: what an SDXL reads besides, (2 B, ...) each, the rows of
+    the empty prompt first. known: latents (B, 4, h, w) and a mask (B, 1, h, w), 1 where to paint;
     elsewhere every step takes up those latents, noised (Blended Latent Diffusion, Avrahami et al. 2023).
     turns: another context (B or 1, L, width) with what `added` is to it, and of each step whether it reads
     that one (LayerDiffusion). start: latents (B or 1, 4, h, w) and the share of the steps that they are
     noised for and go through (SDEdit, Meng et al. 2022).
     """
-    solver = DPMSolverMultistepScheduler.from_config(build_scheduler().config)
+    of_base = (scheduler or build_scheduler()).config
+    solver = DPMSolverMultistepScheduler(**{name: of_base[name] for name in OF_BASE})
     solver.set_timesteps(steps, device=noise.device)
     both = torch.cat([empty.expand_as(context), context])
     other = torch.cat([empty.expand_as(context), turns[0].expand_as(context)]) if turns else both

@@ -21,6 +21,7 @@ from finesse.training import factor
 from finesse.training.data.map_samples import read_maps
 from finesse.training.data.samples import shards
 from finesse.training.factors.examples import CAPTIONS, CachedMaps, prepare
+from finesse.training.models import sampling
 from finesse.training.models.base_model import PLAIN, load_base
 from finesse.training.models.sampling import encode
 from PIL import Image
@@ -143,15 +144,20 @@ def test_a_killed_run_goes_on_to_the_same_file(whole, command, tmp_path):
     assert all(torch.equal(ours[key], tensor) for key, tensor in theirs.items())
 
 
-def test_a_child_of_two_parents_leaves_other_files_alone(whole, command):
+def test_a_child_of_two_parents_leaves_other_files_alone(whole, command, monkeypatch):
     """In the folder of another factor's run: its own checkpoints would be in the way, so these are moved."""
     (whole / "checkpoints").rename(whole / "checkpoints-of-segmentation")
     before = (whole / "segmentation.safetensors").read_bytes()
     told = {"condition": "pose", "parents": "segmentation,depth", "preview_every": STEPS}
+    sample, used = sampling.sample, []
+    monkeypatch.setattr(
+        sampling, "sample", lambda *args, **named: used.append(named["scheduler"]) or sample(*args, **named)
+    )
     factor.main(command(whole, **told))
     learnt, info = read_factor(whole / "pose.safetensors")
     assert (len(learnt.adapters), info.parents, info.palette) == (2, ("segmentation", "depth"), "")
     assert (whole / "segmentation.safetensors").read_bytes() == before
+    assert [scheduler.config.beta_end for scheduler in used] == [0.012]  # the base's own
     assert Image.open(whole / "previews" / f"{STEPS:08}.png").size == (4 * SIDE, 4 * SIDE)
 
 

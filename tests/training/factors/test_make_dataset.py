@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 import webdataset
-from diffusers import ControlNetModel
+from diffusers import ControlNetModel, DDPMScheduler
 from finesse.core.factors.files import FactorInfo, write_factor
 from finesse.core.files import read_json
 from finesse.core.maps.recall import ranked
@@ -156,7 +157,8 @@ def test_prompts_below_the_recall_are_dropped(config, tmp_path, least):
 def maker(config):
     settings = config("nowhere", keep=0, palette="coco-stuff", candidates=4, minimal_area=0.003)
     chain = make_dataset.read_chain(settings.files)
-    base = load_base(settings.base, channels=PLAIN)
+    own = DDPMScheduler(beta_start=1e-4, beta_end=0.02)  # another noise schedule than Stable Diffusion's
+    base = replace(load_base(settings.base, channels=PLAIN), scheduler=own)
     controlled = ControlledUNet(base.unet, load_controlnet(settings.controlnet))
     return Maker(base, chain, controlled, make_dataset.recipe_of(settings, chain))
 
@@ -174,6 +176,7 @@ def test_the_best_candidate_is_the_best_of_maps_sampled_one_by_one(maker):
             base.embed([prompt]).context,
             base.embed([""]).context[0],
             {"segmentation": noise},
+            scheduler=base.scheduler,
             steps=2,
             guidance=5.0,
         )["segmentation"]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
+from diffusers import DDPMScheduler
 from finesse.benchmarks import parity
 from finesse.core.files import read_json, read_tensors, write_json
 from finesse.core.layers.files import read_edit
@@ -14,6 +16,8 @@ from finesse.miniature.model import networks as models
 from finesse.tests.training.layers.photos import process
 from finesse.tests.training.models.small_sdxl import write_small_sdxl
 from finesse.training import layered
+from finesse.training.layers.edit_learning import Editor
+from finesse.training.models import sampling
 from finesse.training.models.base_model import PLAIN, load_base
 from tqdm import tqdm
 
@@ -85,6 +89,18 @@ def test_a_model_that_predicts_v_is_refused(photos, layered_config, tmp_path):
     write_json(file, read_json(file) | {"prediction_type": "v_prediction"})
     with pytest.raises(ValueError, match=r"base: .* predicts v_prediction; give a model that predicts noise"):
         layered.run(layered_config(tmp_path / "out", base=str(tmp_path / "base")), process())
+
+
+@torch.no_grad()
+def test_pictures_are_drawn_by_the_base_s_own_noise_schedule(editing):
+    base, editor, _ = editing(object_every=0, sampling_steps=4)
+    own = replace(base, scheduler=DDPMScheduler(beta_start=1e-4, beta_end=0.02))
+    other, text = Editor(editor.config, own, editor.device), base.embed(["a dog"])
+    noise = sampling.noise_for([3], (4, 8, 8), "cpu")
+    inputs = (base.unet, text.context, editor.empty.context[0], noise)
+    expected = sampling.sample(*inputs, scheduler=own.scheduler, steps=4, guidance=7.5)
+    assert torch.equal(other._draw(text, [3]), expected)
+    assert not torch.allclose(editor._draw(text, [3]), expected, atol=0.1)
 
 
 def test_an_sdxl_learns_with_its_layers_pooled_texts(photos, layered_config, tmp_path, capsys):

@@ -7,6 +7,7 @@ import torch
 from finesse.core.lora_files import read_lora
 from finesse.tests.training.models.small_sdxl import PROJECTED, write_small_sdxl
 from finesse.training import so_lora
+from finesse.training.models import sampling
 from finesse.training.models.base_model import load_base
 
 
@@ -29,7 +30,7 @@ def test_texts_are_the_last_layer_but_one_of_both_encoders(sdxl):
     torch.testing.assert_close(found.pooled[:1], expected.text_embeds)
 
 
-def test_the_script_trains_and_previews_it(sdxl, small_objects, tmp_path, capsys):
+def test_the_script_trains_and_previews_it(sdxl, small_objects, tmp_path, capsys, monkeypatch):
     settings = {
         "base": sdxl,
         "data": small_objects,
@@ -44,6 +45,11 @@ def test_the_script_trains_and_previews_it(sdxl, small_objects, tmp_path, capsys
     given = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
     so_lora.main([*given, "--dry_run"])
     assert "SDXL-inpainting (sdxl0)" in capsys.readouterr().out
+    sample, used = sampling.sample, []
+    monkeypatch.setattr(
+        sampling, "sample", lambda *args, **named: used.append(named["scheduler"]) or sample(*args, **named)
+    )
     so_lora.main(given)
+    assert [scheduler.config.beta_end for scheduler in used] == [0.012] * 2  # the base's own
     assert read_lora(tmp_path / "so_lora.safetensors").base == "SDXL-inpainting (sdxl0)"
     assert (tmp_path / "previews" / "00000002.png").is_file()
