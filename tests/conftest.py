@@ -39,6 +39,28 @@ def weights(tmp_path_factory):
     return shutil.copytree(models.WEIGHTS, tmp_path_factory.mktemp("weights") / "64")
 
 
+@pytest.fixture(scope="module")
+def miniature(tmp_path_factory):
+    """A folder with a miniature of random weights, and ComfyUI's modules to load it with."""
+    from finesse.benchmarks import parity
+    from finesse.miniature.model import networks as models
+
+    parity.import_comfyui()
+    folder = tmp_path_factory.mktemp("miniature")
+    models.random(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_objects(tmp_path_factory):
+    """The miniature's small objects as training data."""
+    from finesse.miniature.small_object_set import write_samples
+
+    folder = tmp_path_factory.mktemp("small_objects")
+    write_samples(folder, folder / "cache", "train", 40, 64)
+    return folder / "train"
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory, weights, pytestconfig):
     """The one ComfyUI of the session."""
