@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...core.factors.files import read_factor
+from ...core.factors.selection import Rows
 from ...core.maps.palettes import COCO_STUFF
 from ...core.maps.recall import Candidate, ranked
 from ...core.schedule import NoiseSchedule
@@ -24,7 +25,7 @@ from ...miniature.world.captions import plain_caption
 from ...miniature.world.palette import PALETTE
 from ...miniature.world.scenes import scene
 from ...miniature.world.things import ON_MAPS
-from ...training.factors.chain_sampling import Dropping
+from ...training.factors.chain_sampling import RowsUNet
 from ...training.loop.config import option
 from ...training.models import sampling
 from ...training.models.controlled_unet import ControlledUNet, load_controlnet
@@ -111,24 +112,21 @@ class Studio:
         texts: list[str],
         seeds: list[int],
         steps: int,
-        judge: Callable[[Tensor, slice], Tensor] | None = None,
+        judge: Callable[[Tensor], Sequence[int]] | None = None,
     ) -> Tensor:
-        """Segmentation maps (B, 3, 64, 64); judge: the rows that go on, of those seen halfway."""
+        """Segmentation maps (B, 3, 64, 64); judge: of a chunk's maps, seen halfway, the rows that go on."""
 
         def draw(rows: slice) -> Tensor:
-            config, cells = self.config, MAP_SIZE // models.cell_of(self.models.vae)
+            guidance, cells = self.config.map_guidance, MAP_SIZE // models.cell_of(self.models.vae)
+            sampled = Rows(
+                len(texts[rows]),
+                sampling.timesteps(steps),
+                judge=judge and (lambda latents: judge(sampling.decode(self.models.vae, latents))),
+            )
             with FactoredUNet(self.models.unet, self.factor, is_first=True).attached() as factored:
-                unet = factored
-                if judge:
-                    schedule = NoiseSchedule.scaled_linear()
-                    unet = Dropping(
-                        factored,
-                        schedule,
-                        config.map_guidance,
-                        steps // 2 - 1,
-                        lambda latents: judge(sampling.decode(self.models.vae, latents), rows),
-                    )
-                return self._sampled(unet, texts[rows], seeds[rows], cells, steps, config.map_guidance)
+                schedule = NoiseSchedule.scaled_linear()
+                unet = RowsUNet(factored, sampled, schedule=schedule, guidance=guidance)
+                return self._sampled(unet, texts[rows], seeds[rows], cells, steps, guidance)
 
         return self._in_chunks(draw, len(texts))
 

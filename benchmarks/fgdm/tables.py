@@ -12,6 +12,7 @@ maps. fgdm_early_dropping keeps one map of each pass after half of the steps.
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -21,6 +22,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ...core.factors.selection import passes, until_found
 from ...miniature.world.scenes import scene
 from ...miniature.world.things import ON_MAPS
 from ...training.loop.cache import cached, code_hash, file_hash
@@ -111,9 +113,9 @@ class Bench:
         def make(asked: list[Prompt], seeds: list[int]) -> dict[str, Tensor]:
             halfway: list[Tensor] = []
 
-            def look(pixels: Tensor, _: slice) -> Tensor:
+            def look(pixels: Tensor) -> range:
                 halfway.append(self.studio.decoded(pixels).byte())
-                return torch.ones(len(pixels), dtype=torch.bool, device=pixels.device)
+                return range(len(pixels))
 
             drawn = self.studio.maps([prompt.text for prompt in asked], seeds, steps, look)
             labels = self.studio.decoded(drawn)
@@ -151,7 +153,7 @@ class Bench:
         return recall, rank
 
 
-def survivors(found: dict[str, Tensor], config: StudioConfig) -> tuple[Tensor, Tensor]:
+def early_stopped(found: dict[str, Tensor], config: StudioConfig) -> tuple[Tensor, Tensor]:
     """What early stop ends with: the chosen seed of each prompt (P,), and how many steps it took (P,).
 
     Candidates do not depend on one another, so those of a full run tell it exactly.
@@ -160,15 +162,12 @@ def survivors(found: dict[str, Tensor], config: StudioConfig) -> tuple[Tensor, T
     for recall, rank, halfway in zip(
         *(found[name].tolist() for name in ("recall", "rank", "halfway_rank")), strict=True
     ):
-        alive, cost = [], 0.0
-        for start in range(0, MOST_SEEDS, PER_PASS):
-            kept = sorted(range(start, start + PER_PASS), key=halfway.__getitem__)[: config.keep]
-            cost += (PER_PASS + len(kept)) / 2
-            alive += kept
-            if max(recall[i] for i in kept) >= config.stop_at:
-                break
-        chosen.append(min(alive, key=rank.__getitem__))
-        steps.append(cost)
+        drawing = (
+            sorted(part, key=halfway.__getitem__)[: config.keep] for part in passes(MOST_SEEDS, PER_PASS)
+        )
+        kept = until_found(drawing, lambda seeds, of=recall: max(of[i] for i in seeds), config.stop_at)
+        chosen.append(min(itertools.chain(*kept), key=rank.__getitem__))
+        steps.append(sum((PER_PASS + len(seeds)) / 2 for seeds in kept))
     return torch.tensor(chosen), torch.tensor(steps)
 
 
@@ -199,7 +198,7 @@ def table4(bench: Bench, seconds: dict[str, float]) -> dict[str, float]:
         metrics |= {f"table4.{name}.recall": recall.mean().item()}
         metrics |= {f"table4.{name}.picture": recall[drawn].mean().item()}
     early_steps = bench.config.early_steps
-    early, cost = survivors(bench.maps(early_steps), bench.config)
+    early, cost = early_stopped(bench.maps(early_steps), bench.config)
     ways = {
         "fgdm_n1": (first, 20),
         "fgdm_n10_t10": (bench.maps(10)["rank"].argmin(1), 10),
@@ -215,7 +214,7 @@ def table4(bench: Bench, seconds: dict[str, float]) -> dict[str, float]:
         metrics[f"table4.{name}.time"] = seconds[name] / seconds["stock_n10"]
     for name, found in (("stock_n1", bench.stock()), ("fgdm_n1", bench.maps(20))):
         metrics[f"table4.{name}.unasked"] = found["unasked"][:, 0].mean().item()
-    chosen, fewer = survivors(bench.maps(early_steps), replace(bench.config, keep=1))
+    chosen, fewer = early_stopped(bench.maps(early_steps), replace(bench.config, keep=1))
     recall = bench.maps(early_steps)["recall"].gather(1, chosen[:, None])
     return metrics | {
         "table4.fgdm_early.map_steps": early_steps * cost.mean().item(),

@@ -8,7 +8,8 @@ from statistics import mean
 import torch
 from torch import Tensor
 
-from ...core.factors.chain import survivors
+from ...core.factors.selection import passes, survivors, until_found
+from ...core.maps.recall import Candidate
 from ...training.loop.measure import timed
 from .methods import Prompt, Studio, judged
 
@@ -27,20 +28,22 @@ def timings(studio: Studio, prompts: list[Prompt]) -> dict[str, float]:
         return made[judged(studio.decoded(made), prompt)[0].index][None]
 
     def early(prompt: Prompt) -> Tensor:
-        alive: list[int] = []
+        def drawn(part: range) -> Tensor:
+            alive: list[int] = []
 
-        def judge(pixels: Tensor, _: slice) -> Tensor:
-            alive[:] = survivors(judged(studio.decoded(pixels), prompt), studio.config.keep)
-            return torch.isin(torch.arange(len(pixels)), torch.tensor(alive)).to(pixels.device)
+            def judge(pixels: Tensor) -> list[int]:
+                alive[:] = survivors(judged(studio.decoded(pixels), prompt), studio.config.keep)
+                return alive
 
-        kept: list[Tensor] = []
-        for start in range(0, MOST_SEEDS, PER_PASS):
-            seeds = list(range(start, start + PER_PASS))
-            kept.append(studio.maps([prompt.text] * PER_PASS, seeds, studio.config.early_steps, judge)[alive])
-            best = judged(studio.decoded(torch.cat(kept)), prompt)[0]
-            if best.recall >= studio.config.stop_at:
-                break
-        return torch.cat(kept)[best.index][None]
+            texts = [prompt.text] * len(part)
+            return studio.maps(texts, list(part), studio.config.early_steps, judge)[alive]
+
+        def best(maps: Tensor) -> Candidate:
+            return judged(studio.decoded(maps), prompt)[0]
+
+        drawing = map(drawn, passes(MOST_SEEDS, PER_PASS))
+        maps = torch.cat(until_found(drawing, lambda kept: best(kept).recall, studio.config.stop_at))
+        return maps[best(maps).index][None]
 
     def pictures(prompt: Prompt, n: int, hint: Tensor | None = None) -> Tensor:
         return studio.pictures([prompt.text] * n, list(range(n)), hint)

@@ -10,12 +10,13 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ...core.factors.chain import judged_place
+from ...core.factors.selection import RecallJudge
 from ...core.maps.palettes import PALETTES
 from ..latents import finite_latent
 from ..maps.palette_input import chosen_palette, wanted_objects
 from ..types import Conditioning
 from .chain import Chain, check_links
-from .chain_sampling import EarlyStop, Given
+from .chain_sampling import Given
 
 
 def check_inputs(
@@ -86,7 +87,7 @@ def given_maps(chain: Chain, vae: Any, width: int, height: int, count: int) -> d
 
 def early_stop(
     chain: Chain, palette: str, custom: str, objects: str, minimal_area: float, stop_at: float, keep: int
-) -> EarlyStop | None:
+) -> RecallJudge | None:
     """None without objects."""
     if not objects.strip():
         if keep:
@@ -103,4 +104,4 @@ def early_stop(
             f"palette is {chosen.name}, but {judged.factor.name} paints in {judged.info.palette};"
             " choose that."
         )
-    return EarlyStop(chosen, wanted_objects(objects, chosen), minimal_area, stop_at, keep)
+    return RecallJudge(chosen, wanted_objects(objects, chosen), minimal_area, keep, stop_at)

@@ -11,41 +11,20 @@ from typing import Any
 import comfy.model_management
 import comfy.utils
 import latent_preview
-import numpy as np
 import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ...core.factors.chain import Trajectory, judged_first, judged_place, passes, survivors
-from ...core.maps.palettes import Palette
-from ...core.maps.recall import Candidate, ranked
+from ...core.factors.chain import judged_first, judged_place
+from ...core.factors.selection import Judge, RecallJudge, Rows, Trajectory, passes, until_found
+from ...core.maps.recall import Candidate
 from ..maps.palette_input import pixels_of
 from ..types import Conditioning
 from .chain import Chain, ChainLink
 from .control import controlled
-from .row_sampling import Judge, Progress, Rows, Sampling, sample_rows
+from .row_sampling import Progress, Sampling, sample_rows
 
 DECODED = 16  # maps that are decoded at once
-
-
-@dataclass(frozen=True)
-class EarlyStop:
-    """By what candidates are judged, and what follows from it.
-
-    wanted: as of `recall.ranked`. stop_at: after a pass, drawing stops when a map reaches this recall.
-    keep: how many of a pass go on after half of the steps; 0 for all.
-    """
-
-    palette: Palette
-    wanted: dict[str, list[int]]
-    minimal_area: float
-    stop_at: float
-    keep: int
-
-    def ranked(self, maps: Tensor, seeds: Sequence[int]) -> list[Candidate]:
-        """The maps (N, H, W, 3), the best first."""
-        labels = np.stack([self.palette.decode(painted) for painted in pixels_of(maps, "maps")])
-        return ranked(labels, self.wanted, self.minimal_area, seeds)
 
 
 @dataclass
@@ -62,6 +41,11 @@ class Batch:
     maps: dict[str, Tensor] = field(default_factory=dict)
     states: dict[str, Trajectory] = field(default_factory=dict)
     candidates: list[Candidate] = field(default_factory=list)
+
+    @property
+    def recall(self) -> float:
+        """The best candidate's; 0 when none is judged."""
+        return self.candidates[0].recall if self.candidates else 0.0
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these rows alone."""
@@ -96,20 +80,15 @@ class ChainSampler:
     empty: Tensor
     sampling: Sampling
     together: bool
-    stop: EarlyStop | None = None
+    stop: RecallJudge | None = None
 
     def draw(self, seeds: Sequence[int], per_pass: int) -> list[Batch]:
         """The chain for every seed, or for as many batches as it takes to reach `stop.stop_at`."""
         per_pass = 1 if self.sampling.alone else per_pass
         parts = list(passes(len(seeds), per_pass))
         shown = GridPreview(self.model, len(seeds), len(parts) * len(self._sampled()), self.sampling.steps)
-        batches: list[Batch] = []
-        for part in parts:
-            batches.append(self._batch(seeds, part, shown))
-            best = batches[-1].candidates[:1]
-            if best and best[0].recall >= self.stop.stop_at:
-                break
-        return batches
+        drawn = (self._batch(seeds, part, shown) for part in parts)
+        return until_found(drawn, lambda batch: batch.recall, self.stop.stop_at if self.stop else math.inf)
 
     def _sampled(self) -> list[ChainLink]:
         """The links to sample, in their order."""
@@ -131,18 +110,19 @@ class ChainSampler:
             name, own = link.info.condition, [seeds[place] for place in batch.places]
             rows = Rows(
                 len(own),
-                self.sampling.sigmas(self.model),
-                self._is_read_along(link),
-                self._judge(own) if link is judged else None,
+                self.sampling.sigmas(self.model)[:-1].tolist(),
+                recorded=self._is_read_along(link),
+                judge=self._judge(own) if link is judged else None,
             )
             latents = self._sample(link, own, rows, batch.states, shown.of(batch.places))
-            batch.states[name] = rows.trajectory if rows.records else self._finished(latents)
+            batch.states[name] = rows.trajectory
             batch.latents[name] = latents
-            if len(rows.kept) < len(own):
+            if not rows.is_whole:
                 batch.keep(rows.kept)
             batch.maps[name] = decoded(self.vae, batch.latents[name])
             if link is judged:
-                batch.candidates = self.stop.ranked(batch.maps[name], [seeds[i] for i in batch.places])
+                painted = pixels_of(batch.maps[name], "maps")
+                batch.candidates = self.stop.ranked(painted, [seeds[i] for i in batch.places])
         return batch
 
     def _sample(
@@ -170,7 +150,7 @@ class ChainSampler:
     def _judge(self, seeds: list[int]) -> Judge | None:
         if not 0 < self.stop.keep < len(seeds):
             return None
-        return lambda clean: survivors(self.stop.ranked(decoded(self.vae, clean), seeds), self.stop.keep)
+        return lambda clean: self.stop.survivors(pixels_of(decoded(self.vae, clean), "maps"), seeds)
 
     def _is_read_along(self, link: ChainLink) -> bool:
         """Whether a child reads the factor's latents while they are sampled."""

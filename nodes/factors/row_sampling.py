@@ -17,7 +17,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
-from ...core.factors.chain import CLOSE, Trajectory
+from ...core.factors.selection import Rows
 from ..sampler_inputs import Sampling
 from ..types import Conditioning
 
@@ -25,59 +25,8 @@ from ..types import Conditioning
 BROWNIAN = {"dpmpp_sde", "dpmpp_2m_sde", "dpmpp_2m_sde_heun", "dpmpp_3m_sde"}
 
 
-# From the predicted clean latents (B, C, h, w), in the VAE's scale, to the rows to go on with.
-Judge = Callable[[Tensor], Sequence[int]]
 # Called after every step with its number, from 0, and the predicted clean latents, in the model's scale.
 Progress = Callable[[int, Tensor], None]
-
-
-class Rows:
-    """The rows of a batch while it is sampled: which go on, and where they are.
-
-    trajectory: where their latents are kept, as the model reads them, or None. judge: asked once, when half
-    of the steps are done; None keeps all.
-    """
-
-    def __init__(self, count: int, sigmas: Tensor, records: bool, judge: Judge | None) -> None:
-        self.kept: list[int] = list(range(count))
-        self.all, self.records, self.judge = count, records, judge
-        levels = [float(sigma) for sigma in sigmas[:-1]]
-        self.trajectory = Trajectory(levels if records else ())
-        self.judged_at = levels[max(1, len(levels) // 2) - 1]
-        self.sigma = float("inf")
-
-    def evaluate(
-        self, executor: Any, model: Any, conds: Any, x: Tensor, timestep: Tensor, model_options: Any
-    ) -> list[Tensor]:
-        """A wrapper of `comfy.samplers.calc_cond_batch`, which every sampler and every guidance asks."""
-        comfy.model_management.throw_exception_if_processing_interrupted()
-        self.sigma = float(timestep[0])
-        if self.records:
-            self.trajectory.record(self.sigma, model.model_sampling.calculate_input(timestep, x))
-        if len(self.kept) == self.all:
-            return executor(model, conds, x, timestep, model_options)
-        found = executor(model, conds, x[self.kept], timestep[self.kept], model_options)
-        return [self._spread(part, x) for part in found]
-
-    def _spread(self, part: Tensor, x: Tensor) -> Tensor:
-        """Predictions of the kept rows as those of all; the dropped rows are predicted to be zeros."""
-        whole = part.new_zeros(x.shape)
-        whole[self.kept] = part
-        return whole
-
-    @property
-    def is_due(self) -> bool:
-        """Whether it is time to judge."""
-        return self.judge is not None and self.sigma <= self.judged_at * (1 + CLOSE)
-
-    def drop(self, clean: Tensor) -> None:
-        """Ask the judge, once."""
-        judge, self.judge = self.judge, None
-        self.kept = sorted(judge(clean))
-
-    def reading(self, parent: Trajectory) -> Callable[[float], Tensor]:
-        """What these rows read of a parent with a latent for each of them, by sigma; see `Parent`."""
-        return lambda sigma: parent.after(sigma)[self.kept]
 
 
 def sample_rows(
@@ -92,11 +41,23 @@ def sample_rows(
 ) -> Tensor:
     """The latents (B, C, h, w), in the VAE's scale, that each seed alone gives a stock KSampler.
 
-    Those of rows that `rows` has dropped are of no use. empty: the empty latent (1, C, h, w) of one row. The
-    model is changed on a clone.
+    Those of rows that `rows` has dropped are of no use. rows: its levels are sigmas, its trajectory is in the
+    model's scale. empty: the empty latent (1, C, h, w) of one row. The model is changed on a clone.
     """
+
+    def evaluate(
+        executor: Any, base: Any, conds: Any, x: Tensor, timestep: Tensor, model_options: Any
+    ) -> list[Tensor]:
+        """A wrapper of `comfy.samplers.calc_cond_batch`, which every sampler and every guidance asks."""
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        rows.reach(float(timestep[0]), lambda: base.model_sampling.calculate_input(timestep, x))
+        if rows.is_whole:
+            return executor(base, conds, x, timestep, model_options)
+        found = executor(base, conds, x[rows.kept], timestep[rows.kept], model_options)
+        return [rows.spread(part) for part in found]
+
     watched = model.clone()
-    watched.add_wrapper_with_key(WrappersMP.CALC_COND_BATCH, "finesse", rows.evaluate)
+    watched.add_wrapper_with_key(WrappersMP.CALC_COND_BATCH, "finesse", evaluate)
 
     def after_step(step: int, clean: Tensor, _noisy: Tensor, _steps: int) -> None:
         comfy.model_management.throw_exception_if_processing_interrupted()

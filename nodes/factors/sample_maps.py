@@ -9,7 +9,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 from typing_extensions import override
 
-from ...core.factors.chain import candidate_seeds
+from ...core.factors.selection import candidate_seeds
 from ...core.seeds import LARGEST_SEED
 from ..categories import CONDITION_MAPS
 from ..latents import MAX_SIDE

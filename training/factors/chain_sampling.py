@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +13,10 @@ from torch import Tensor
 from ...core.factors.adapter import Factor
 from ...core.factors.chain import check_chain
 from ...core.factors.files import FactorInfo
+from ...core.factors.selection import Rows, Trajectory
 from ...core.schedule import NoiseSchedule
 from ..models.factor_unet import FactoredUNet
-from ..models.sampling import sample
+from ..models.sampling import sample, timesteps
 
 
 @dataclass(frozen=True)
@@ -27,77 +27,45 @@ class Link:
     info: FactorInfo
 
 
-class Recorder:
-    """A UNet that keeps the latents it is called with, by timestep; called as the UNet itself."""
+class RowsUNet:
+    """A UNet under classifier-free guidance that samples `rows`; called as the UNet itself.
 
-    def __init__(self, unet: Callable[..., Any]) -> None:
-        self.unet, self.seen = unet, dict[float, Tensor]()
-
-    def __call__(self, latents: Tensor, timestep: Tensor, *inputs: Any, **named: Any) -> Any:
-        self.seen[float(timestep)] = latents[: len(latents) // 2]  # the other half is without text
-        return self.unet(latents, timestep, *inputs, **named)
-
-    def after(self, timestep: Tensor, last: Tensor) -> Tensor:
-        """The latents after the step at `timestep`; `last` are those after the last one."""
-        earlier = sorted(self.seen)
-        place = bisect_left(earlier, float(timestep))
-        return self.seen[earlier[place - 1]] if place else last
-
-    def row(self, index: int) -> Recorder:
-        """The record of one row alone."""
-        alone = Recorder(self.unet)
-        alone.seen = {timestep: latents[index : index + 1] for timestep, latents in self.seen.items()}
-        return alone
-
-
-class Follower:
-    """A later factor's UNet that reads its parents as they are after each step, or finished."""
-
-    def __init__(self, unet: FactoredUNet, parents: Sequence[tuple[Recorder | None, Tensor] | None]) -> None:
-        self.unet, self.parents = unet, parents
-
-    def __call__(self, latents: Tensor, timestep: Tensor, *inputs: Any, **named: Any) -> Any:
-        self.unet.parents = [
-            parent and (parent[0].after(timestep, parent[1]) if parent[0] else parent[1])
-            for parent in self.parents
-        ]
-        return self.unet(latents, timestep, *inputs, **named)
-
-
-class Dropping:
-    """A UNet that looks at its predictions once, midway, and then computes only the rows worth going on with.
-
-    judge: from the predicted clean latents (B, C, h, w) to the rows to keep, bool (B,); asked at step `at`,
-    counted from 0. The dropped rows are predicted to be free of noise, and are of no use.
+    It takes down the latents, lets the judge look at its own predictions midway, and then computes only the
+    rows worth going on with. parents: for a later factor's UNet, each parent's trajectory or None.
+    schedule, guidance: those that the rows are sampled with; read only for a judge.
     """
 
     def __init__(
         self,
-        unet: Callable[..., Any],
-        schedule: NoiseSchedule,
-        guidance: float,
-        at: int,
-        judge: Callable[[Tensor], Tensor],
+        unet: FactoredUNet,
+        rows: Rows,
+        *,
+        parents: Sequence[Trajectory | None] = (),
+        schedule: NoiseSchedule | None = None,
+        guidance: float = 1.0,
     ) -> None:
-        self.unet, self.schedule, self.guidance, self.at, self.judge = unet, schedule, guidance, at, judge
-        self.step, self.alive = 0, None
+        self.unet, self.rows, self.schedule, self.guidance = unet, rows, schedule, guidance
+        self.parents = [parent and rows.reading(parent) for parent in parents]
 
     def __call__(
         self, latents: Tensor, timestep: Tensor, context: Tensor, added_cond_kwargs: Any = None
     ) -> Any:
-        rows = slice(None) if self.alive is None else self.alive.repeat(2)
-        added = added_cond_kwargs and {name: value[rows] for name, value in added_cond_kwargs.items()}
-        found = self.unet(latents[rows], timestep, context[rows], added_cond_kwargs=added)
-        if self.alive is not None:
-            whole = torch.zeros_like(latents)
-            whole[rows] = found.sample.to(whole)
-            found.sample = whole
-        elif self.step == self.at:
+        half, level = len(latents) // 2, float(timestep)
+        own = latents[:half]  # read without text; the other half, read with text, is the same
+        self.rows.reach(level, lambda: own)
+        if self.parents:
+            self.unet.parents = [read and read(level) for read in self.parents]
+        if self.rows.is_whole:
+            found = self.unet(latents, timestep, context, added_cond_kwargs=added_cond_kwargs)
+        else:
+            kept = [*self.rows.kept, *(row + half for row in self.rows.kept)]
+            added = added_cond_kwargs and {name: value[kept] for name, value in added_cond_kwargs.items()}
+            found = self.unet(latents[kept], timestep, context[kept], added_cond_kwargs=added)
+            found.sample = torch.cat([self.rows.spread(part) for part in found.sample.chunk(2)])
+        if self.rows.is_due:
             without, with_text = found.sample.float().chunk(2)
             noise = without + self.guidance * (with_text - without)
-            times = timestep.long().expand(len(noise))
-            self.alive = self.judge(self.schedule.predict_clean(latents[: len(noise)], noise, times))
-        self.step += 1
+            self.rows.drop(self.schedule.predict_clean(own, noise, timestep.long().expand(half)))
         return found
 
 
@@ -109,8 +77,9 @@ def sample_chain(
     noises: Mapping[str, Tensor],
     *,
     given: Mapping[str, Tensor] | None = None,
-    recorded: Mapping[str, Recorder] | None = None,
+    recorded: Mapping[str, Trajectory] | None = None,
     together: bool = True,
+    steps: int = 25,
     **settings: Any,
 ) -> dict[str, Tensor]:
     """Latents (B, C, h, w) of each factor's map by condition, those of `given` as they are.
@@ -121,17 +90,17 @@ def sample_chain(
     on them, so that one may be recorded after the other; else, and of a map without record, the finished
     maps. settings: as of `sample`. Errors as of `check_chain`.
     """
-    found, recorders = dict(given or {}), dict(recorded or {})
+    found = dict(given or {})
+    read = {name: Trajectory(final=latents) for name, latents in found.items()}
+    if together:
+        read |= recorded or {}
     chain = [link for link in chain if link.info.condition not in found]
     check_chain([link.info for link in chain])
     for link in chain:
-        name = link.info.condition
-        with FactoredUNet(unet, link.factor, is_first=not link.info.parents).attached() as factored:
-            parents = [
-                (recorders.get(parent) if together else None, found[parent]) if parent in found else None
-                for parent in link.info.parents
-            ]
-            follower = Follower(factored, parents) if parents else factored
-            recorders[name] = Recorder(follower)
-            found[name] = sample(recorders[name], context, empty, noises[name], **settings)
+        name, parents = link.info.condition, [read.get(parent) for parent in link.info.parents]
+        rows = Rows(len(noises[name]), timesteps(steps, settings.get("scheduler")), recorded=together)
+        with FactoredUNet(unet, link.factor, is_first=not parents).attached() as factored:
+            sampled = RowsUNet(factored, rows, parents=parents)
+            found[name] = sample(sampled, context, empty, noises[name], steps=steps, **settings)
+        rows.trajectory.final, read[name] = found[name], rows.trajectory
     return found

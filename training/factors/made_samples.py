@@ -11,18 +11,18 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ...core.factors.chain import survivors
+from ...core.factors.selection import RecallJudge, Rows, Trajectory
 from ...core.maps.conversion import convert
 from ...core.maps.palettes import Palette
 from ...core.maps.prompt_objects import objects_in, shown_by
-from ...core.maps.recall import Candidate, ranked
+from ...core.maps.recall import Candidate
 from ...core.seeds import mix
 from ..data.map_samples import MapSample
 from ..models import sampling
 from ..models.base_model import BaseModel
 from ..models.controlled_unet import ControlledUNet
 from ..models.factor_unet import FactoredUNet
-from .chain_sampling import Dropping, Link, Recorder, sample_chain
+from .chain_sampling import Link, RowsUNet, sample_chain
 
 SMOOTH = ("depth", "normal")  # enlarged bilinearly, the others by their nearest pixel
 
@@ -51,10 +51,9 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Found:
-    """The best map of a prompt: its latents (1, C, h, w), how it was sampled, its RGB (h, w, 3), recall."""
+    """The best map of a prompt: how its latents (1, C, h, w) were sampled, its RGB (h, w, 3), its recall."""
 
-    latents: Tensor
-    record: Recorder
+    record: Trajectory
     painted: np.ndarray
     candidate: Candidate
 
@@ -76,25 +75,25 @@ class Maker:
     @torch.no_grad()
     def best(self, prompt: str, index: int) -> Found:
         """The best of the candidates for the prompt of that index in its list, which names objects."""
-        recipe, wanted, first = self.recipe, self.wanted(prompt), self.chain[0]
+        recipe, first = self.recipe, self.chain[0]
+        judge = RecallJudge(recipe.palette, self.wanted(prompt), recipe.minimal_area, recipe.keep)
         noise = self._noise(index, first.info.condition, recipe.map_size, recipe.candidates)
-        alive = np.arange(recipe.candidates)
-
-        def judge(clean: Tensor) -> Tensor:
-            nonlocal alive
-            order = ranked(recipe.palette.decode(self._painted(clean)), wanted, recipe.minimal_area)
-            alive = np.array(survivors(order, recipe.keep))
-            return torch.isin(torch.arange(len(clean)), torch.from_numpy(alive)).to(clean.device)
-
+        rows = Rows(
+            recipe.candidates,
+            sampling.timesteps(recipe.steps, self.base.scheduler),
+            recorded=True,
+            judge=(lambda clean: judge.survivors(self._painted(clean))) if recipe.keep else None,
+        )
         with FactoredUNet(self.base.unet, first.factor, is_first=True).attached() as unet:
-            halfway = Dropping(unet, self.base.schedule, recipe.guidance, recipe.steps // 2 - 1, judge)
-            record = Recorder(halfway if recipe.keep else unet)
-            latents = self._sampled(record, prompt, noise, recipe.map_size)
-        labels = recipe.palette.decode(self._painted(latents[torch.from_numpy(alive).to(latents.device)]))
-        winner = ranked(labels, wanted, recipe.minimal_area, seeds=alive)[0]
-        row = int(alive[winner.index])
-        painted = recipe.palette.encode(labels[winner.index])
-        return Found(latents[row : row + 1], record.row(row), painted, replace(winner, index=row))
+            watched = RowsUNet(unet, rows, schedule=self.base.schedule, guidance=recipe.guidance)
+            latents = self._sampled(watched, prompt, noise, recipe.map_size)
+        rows.trajectory.final = latents
+        painted = self._painted(latents[rows.kept])
+        winner = judge.ranked(painted, rows.kept)[0]
+        row = rows.kept[winner.index]
+        labels = recipe.palette.decode(painted[winner.index])
+        record = rows.trajectory.take([row])
+        return Found(record, recipe.palette.encode(labels), replace(winner, index=row))
 
     @torch.no_grad()
     def sample(self, prompt: str, index: int, found: Found) -> MapSample:
@@ -109,7 +108,7 @@ class Maker:
                 self.chain,
                 *self._texts(prompt, 1),
                 {name: self._noise(index, name, recipe.map_size) for name in names},
-                given={first.info.condition: found.latents},
+                given={first.info.condition: found.record.final},
                 recorded={first.info.condition: found.record},
                 scheduler=self.base.scheduler,
                 added=self._added(prompt, 1, recipe.map_size),

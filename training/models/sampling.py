@@ -26,6 +26,21 @@ def build_scheduler() -> DDPMScheduler:
     )
 
 
+def timesteps(steps: int, scheduler: DDPMScheduler | None = None) -> list[float]:
+    """The timesteps at which `sample` asks the UNet, descending."""
+    return build_solver(steps, scheduler=scheduler).timesteps.tolist()
+
+
+def build_solver(
+    steps: int, device: torch.device | str = "cpu", scheduler: DDPMScheduler | None = None
+) -> DPMSolverMultistepScheduler:
+    """DPM-Solver++ (2M) on the noise schedule of `scheduler`, None for Stable Diffusion's."""
+    of_base = (scheduler or build_scheduler()).config
+    solver = DPMSolverMultistepScheduler(**{name: of_base[name] for name in OF_BASE})
+    solver.set_timesteps(steps, device=device)
+    return solver
+
+
 @torch.no_grad()
 def sample(
     unet: nn.Module,
@@ -53,9 +68,7 @@ def sample(
     that one (LayerDiffusion). start: latents (B or 1, 4, h, w) and the share of the steps that they are
     noised for and go through (SDEdit, Meng et al. 2022).
     """
-    of_base = (scheduler or build_scheduler()).config
-    solver = DPMSolverMultistepScheduler(**{name: of_base[name] for name in OF_BASE})
-    solver.set_timesteps(steps, device=noise.device)
+    solver = build_solver(steps, noise.device, scheduler)
     both = torch.cat([empty.expand_as(context), context])
     other = torch.cat([empty.expand_as(context), turns[0].expand_as(context)]) if turns else both
     latents, first = noise * solver.init_noise_sigma, 0

@@ -92,7 +92,7 @@ def test_early_stop_ends_as_if_it_had_been_run(config):
             "rank": torch.tensor([[rank.index(i) for i in range(10)]]),
             "halfway_rank": torch.tensor([halfway]),
         }
-        (chosen,), (steps,) = (values.tolist() for values in fgdm.survivors(found, config))
+        (chosen,), (steps,) = (values.tolist() for values in fgdm.early_stopped(found, config))
         alive, cost = [], 0.0
         for own in (range(start, start + 2) for start in range(0, 10, 2)):
             alive += min(
@@ -116,7 +116,8 @@ def test_timed_early_stop_never_picks_what_it_dropped(studio, monkeypatch):
     def maps(texts, seeds, steps, judge=None):
         made = torch.zeros(len(texts), 3, 64, 64)
         if judge:
-            made[~judge(made, slice(None))] = everything
+            kept = judge(made)
+            made[[row for row in range(len(texts)) if row not in kept]] = everything
         return made
 
     monkeypatch.setattr(studio, "maps", maps)

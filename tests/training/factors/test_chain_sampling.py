@@ -7,11 +7,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 from finesse.core.factors.files import FactorInfo
+from finesse.core.factors.selection import Rows
 from finesse.core.schedule import NoiseSchedule
 from finesse.miniature.model.networks import TEXT_WIDTH, build_unet
-from finesse.training.factors.chain_sampling import Dropping, Link, Recorder, sample_chain
+from finesse.training.factors.chain_sampling import Link, RowsUNet, sample_chain
 from finesse.training.models.factor_unet import FactoredUNet, build_factor
-from finesse.training.models.sampling import noise_for, sample
+from finesse.training.models.sampling import noise_for, sample, timesteps
 
 STEPS = 4
 EMPTY = torch.zeros(5, TEXT_WIDTH)
@@ -98,9 +99,10 @@ def test_a_given_map_takes_the_place_of_a_factor_and_a_missing_one_is_zeros(unet
 def test_a_record_of_one_row_feeds_children_of_that_row(unet):
     chain = [link(unet, "segmentation"), link(unet, "pose", "segmentation")]
     start = noises(3, "segmentation", "pose")
+    rows = Rows(3, timesteps(STEPS), recorded=True)
     with FactoredUNet(unet, chain[0].factor, is_first=True).attached() as factored:
-        recorder = Recorder(factored)
-        maps = sample(recorder, context(3), EMPTY, start["segmentation"], steps=STEPS)
+        maps = sample(RowsUNet(factored, rows), context(3), EMPTY, start["segmentation"], steps=STEPS)
+    rows.trajectory.final = maps
     whole = sample_chain(unet, chain, context(3), EMPTY, start, steps=STEPS)
     alone = sample_chain(
         unet,
@@ -109,7 +111,7 @@ def test_a_record_of_one_row_feeds_children_of_that_row(unet):
         EMPTY,
         {"pose": start["pose"][1:2]},
         given={"segmentation": maps[1:2]},
-        recorded={"segmentation": recorder.row(1)},
+        recorded={"segmentation": rows.trajectory.take([1])},
         steps=STEPS,
     )
     torch.testing.assert_close(alone["pose"], whole["pose"][1:2], rtol=1e-3, atol=1e-3)
@@ -128,7 +130,7 @@ def test_a_child_before_its_parent_is_refused(unet):
 
 def test_survivors_are_what_they_are_without_dropping(unet):
     """Row by row to the bit where the network itself computes row by row, else to rounding."""
-    noise, keep = noise_for(range(5), (4, 8, 8), "cpu"), torch.tensor([False, True, False, True, True])
+    noise, keep = noise_for(range(5), (4, 8, 8), "cpu"), [1, 3, 4]
     computed, judged = [], []
 
     def by_row(latents, timestep, texts, added_cond_kwargs=None):
@@ -140,16 +142,16 @@ def test_survivors_are_what_they_are_without_dropping(unet):
         judged.append(clean)
         return keep
 
-    schedule = NoiseSchedule.scaled_linear()
-    dropping = Dropping(by_row, schedule, 5.0, 1, judge)
-    found = sample(dropping, context(5), EMPTY, noise, steps=STEPS)
+    def dropping(network, judge):
+        rows = Rows(5, timesteps(STEPS), judge=judge)
+        return RowsUNet(network, rows, schedule=NoiseSchedule.scaled_linear(), guidance=5.0)
+
+    found = sample(dropping(by_row, judge), context(5), EMPTY, noise, steps=STEPS)
     assert torch.equal(found[keep], sample(by_row, context(5), EMPTY, noise, steps=STEPS)[keep])
     assert computed[:STEPS] == [10, 10, 6, 6]
     assert [clean.shape for clean in judged] == [(5, 4, 8, 8)]
     with FactoredUNet(unet, link(unet, "depth").factor, is_first=True).attached() as factored:
-        dropped = sample(
-            Dropping(factored, schedule, 5.0, 1, lambda _: keep), context(5), EMPTY, noise, steps=STEPS
-        )
+        dropped = sample(dropping(factored, lambda _: keep), context(5), EMPTY, noise, steps=STEPS)
         whole = sample(factored, context(5), EMPTY, noise, steps=STEPS)
     torch.testing.assert_close(dropped[keep], whole[keep], rtol=1e-4, atol=1e-4)
 
@@ -164,7 +166,9 @@ def test_the_judge_sees_the_predicted_clean_latents():
 
     def judge(latents):
         seen.append(latents)
-        return torch.ones(2, dtype=bool)
+        return range(2)
 
-    sample(Dropping(knows, schedule, 3.0, 2, judge), context(2), EMPTY, torch.randn(2, 4, 4, 4), steps=STEPS)
+    rows = Rows(2, timesteps(STEPS), judge=judge)
+    watched = RowsUNet(knows, rows, schedule=schedule, guidance=3.0)
+    sample(watched, context(2), EMPTY, torch.randn(2, 4, 4, 4), steps=STEPS)
     torch.testing.assert_close(seen[0], clean, rtol=1e-3, atol=1e-3)

@@ -186,7 +186,7 @@ def test_the_best_candidate_is_the_best_of_maps_sampled_one_by_one(maker):
     expected = ranked(np.stack(labels), wanted, recipe.minimal_area)[0]
     best = maker.best(prompt, index)
     assert (best.candidate.index, best.candidate.recall) == (expected.index, expected.recall)
-    torch.testing.assert_close(best.latents, latents[expected.index], rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(best.record.final, latents[expected.index], rtol=1e-3, atol=1e-3)
     assert (recipe.palette.decode(best.painted) == labels[expected.index]).mean() > 0.99
 
 
