@@ -47,10 +47,6 @@ def received(answer, channels=3):
     return pixels.reshape(answer["height"], answer["width"], 4)[..., :channels]
 
 
-def received_mask(answer, shape):
-    return np.frombuffer(b64decode(answer), np.uint8).reshape(shape).astype(bool)
-
-
 def sent_palette(palette):
     return {"name": palette.name, "labels": palette.labels, "colours": palette.colours}
 

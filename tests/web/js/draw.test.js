@@ -10,7 +10,7 @@ import {
   textMask,
 } from "../../../web/map_editor/model/draw.js"
 import { Raster, pack, unpack } from "../../../web/map_editor/model/raster.js"
-import { drawn, ink, letters, maskOf } from "./helpers.js"
+import { drawn, ink, letters, maskOf, randomFrom } from "./helpers.js"
 
 function blank(width, height) {
   return drawn(Array(height).fill(".".repeat(width)))
@@ -58,6 +58,27 @@ test("a stroke has no gaps, and tells the rectangle that it stays in", () => {
     assert.equal(row.includes("o"), y >= 1 && y <= 16)
   })
 })
+
+test("a stroke is all that lies within half its width of its line", () => {
+  const random = randomFrom(5)
+  for (const width of [1, 2, 3, 4, 7, 20]) {
+    const [from, to] = [0, 1].map(() => [60 * random() - 10, 45 * random() - 8])
+    const raster = blank(40, 30)
+    line(raster, from, to, width, ink("o"))
+    const shift = width % 2 ? 0 : 0.5
+    raster.data.forEach((value, at) => {
+      const off = distanceTo(from, to, [(at % 40) + shift, Math.floor(at / 40) + shift]) - width / 2
+      if (Math.abs(off) > 1e-6) assert.equal(value === ink("o"), off < 0, `${width}: ${at}`)
+    })
+  }
+})
+
+function distanceTo([x0, y0], [x1, y1], [x, y]) {
+  const [dx, dy] = [x1 - x0, y1 - y0]
+  const along = ((x - x0) * dx + (y - y0) * dy) / (dx * dx + dy * dy)
+  const on = Math.min(Math.max(along, 0), 1)
+  return Math.hypot(x - x0 - on * dx, y - y0 - on * dy)
+}
 
 test("segments drawn one by one make the same stroke", () => {
   const points = [
@@ -123,6 +144,11 @@ test("depth moves the selected pixels and stays within 0 and 255", () => {
     [255, 255, 255],
     [100, 100, 100],
   ])
+  depthShift(raster, null, -0.5)
+  assert.deepEqual(
+    Array.from(raster.data, (value) => unpack(value)[0]),
+    [0, 128, 0],
+  )
 })
 
 test("a gradient runs between its ends and goes on beyond them", () => {

@@ -1,16 +1,13 @@
 // Answers Python's questions about the editor's model, so that tests can compare both: reads a JSON list of
 // [name, arguments] from standard input, writes the list of answers. Pixels travel as base64.
 import { MapDocument } from "../../../web/map_editor/model/document.js"
-import { depthShift, stroke } from "../../../web/map_editor/model/draw.js"
-import { fillNearest } from "../../../web/map_editor/model/fill.js"
 import { Palette } from "../../../web/map_editor/model/palette.js"
 import * as patches from "../../../web/map_editor/model/patch.js"
-import { drawSkeletons, findSkeletons } from "../../../web/map_editor/model/pose.js"
-import { BLACK, Raster, WHITE } from "../../../web/map_editor/model/raster.js"
+import { findSkeletons } from "../../../web/map_editor/model/pose.js"
+import { Raster } from "../../../web/map_editor/model/raster.js"
 import { recall } from "../../../web/map_editor/model/recall.js"
 import { regionAt } from "../../../web/map_editor/model/select.js"
 import { sha256 } from "../../../web/map_editor/model/sha256.js"
-import { transformed } from "../../../web/map_editor/model/transform.js"
 
 const { fromBase64, toBase64 } = patches
 
@@ -23,8 +20,6 @@ function told({ width, height, bytes }) {
 }
 
 const ANSWERS = {
-  region: ({ map, x, y, tolerance }) => toBase64(regionAt(raster(map), x, y, tolerance)),
-  fill: ({ map, hole }) => told(fillNearest(raster(map), fromBase64(hole))),
   recall: ({ map, palette, wanted, area }) => recall(raster(map), new Palette(palette), wanted, area),
   snap: ({ map, palette }) => told(new Palette(palette).snap(raster(map))),
   hash: async ({ bytes }) => [await sha256(fromBase64(bytes)), await sha256(fromBase64(bytes), null)],
@@ -32,30 +27,12 @@ const ANSWERS = {
   encode: async ({ map }) => toBase64(await patches.encodePng(raster(map))),
   decode: async ({ png }) => told(await patches.decodePng(fromBase64(png))),
   drawing: ({ base, current }) => patches.drawingOf(raster(base), raster(current)),
-  stroke({ width, height, points, thickness }) {
-    const canvas = new Raster(width, height)
-    stroke(canvas, points, thickness, WHITE)
-    return toBase64(Uint8Array.from(canvas.data, (value) => (value === BLACK ? 0 : 1)))
-  },
-  depth({ map, amount }) {
-    const canvas = raster(map)
-    depthShift(canvas, null, amount)
-    return told(canvas)
-  },
-  transform({ piece, transform, bounds }) {
-    const { width, height, data } = raster(piece.values)
-    const mask = fromBase64(piece.mask)
-    const changed = transformed({ x: piece.x, y: piece.y, width, height, mask, data }, transform, bounds)
-    const values = told(new Raster(changed.width, changed.height, changed.data))
-    return { x: changed.x, y: changed.y, mask: toBase64(changed.mask), values }
-  },
   edit({ map, palette, x, y, edit: [name, ...how] }) {
     const document = new MapDocument(raster(map), palette && new Palette(palette))
     document.setSelection(regionAt(document.raster, x, y))
     document[name](...how)
     return told(document.raster)
   },
-  drawPose: ({ size, skeletons }) => told(drawSkeletons(size, size, skeletons)),
   findPose: ({ map }) => findSkeletons(raster(map)),
 }
 

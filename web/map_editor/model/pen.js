@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Thick lines and discs as Pillow's ImageDraw makes them, drawn four times finer and then reduced: pose maps come from
- * Python in just this way (training/data/skeletons.py), so an edited one has no seams.
+ * Thick lines and discs drawn four times finer and then reduced, as pose maps are drawn in Python
+ * (training/data/skeletons.py): an edited one shows no seams.
  */
 
 import { BLACK, fillRect, overlap, pack, union } from "./raster.js"
@@ -9,7 +9,6 @@ import { BLACK, fillRect, overlap, pack, union } from "./raster.js"
 /** @typedef {import("./raster.js").Rect} Rect */
 /** @typedef {import("./raster.js").Raster} Raster */
 /** @typedef {[number, number, number]} Colour in 0..255 */
-/** @typedef {{x0: number, y0: number, low: number, high: number, slope: number}} Edge x0, y0 is where it starts */
 
 export const FINER = 4
 
@@ -35,72 +34,25 @@ export class Pen {
     if (left <= right) (this.rows[y] ??= []).push([left, right, pack(...colour)])
   }
 
-  /** A disc in the box from x0, y0 to x1, y1. @param {number[]} box @param {Colour} colour */
-  disc(box, colour) {
-    const [x0, y0, x1, y1] = box.map(Math.trunc)
-    const [width, height] = [x1 - x0, y1 - y0]
-    // in half pixels from the middle, the outline of a quarter from its right to its top
-    let [x, y] = [width, height % 2]
-    const far = (/** @type {number} */ px, /** @type {number} */ py) =>
-      Math.abs((width * py) ** 2 + (height * px) ** 2 - (width * height) ** 2)
-    for (let row = -1; y <= height;) {
-      if (y > row) {
-        for (const side of [y, -y]) {
-          this.stretch(y0 + (side + height) / 2, x0 + (width - x) / 2, x0 + (width + x) / 2, colour)
-        }
-        row = y
-      }
-      if (x === width % 2 && y === height) break
-      const steps =
-        x > 1
-          ? [
-              [x, y + 2],
-              [x - 2, y + 2],
-              [x - 2, y],
-            ]
-          : [[x, y + 2]]
-      ;[x, y] = steps.reduce((best, step) => (far(step[0], step[1]) < far(best[0], best[1]) ? step : best))
+  /** A disc about a point. @param {number[]} middle @param {number} radius @param {Colour} colour */
+  disc([x, y], radius, colour) {
+    for (let row = Math.ceil(y - radius); row <= y + radius; row++) {
+      const half = Math.sqrt(radius ** 2 - (row - y) ** 2)
+      this.stretch(row, Math.ceil(x - half), Math.floor(x + half), colour)
     }
   }
 
-  /** @param {number[]} from @param {number[]} to @param {number} width @param {Colour} colour */
-  line(from, to, width, colour) {
-    const [x0, y0] = from.map(Math.trunc)
-    const [x1, y1] = to.map(Math.trunc)
-    const [dx, dy] = [x1 - x0, y1 - y0]
-    if (!dx && !dy) return this.stretch(y0, x0, x0, colour)
-    const length = Math.hypot(dx, dy)
-    const half = (width - 1) / 2
-    const [more, less] = [halfUp(half) / length, halfDown(half) / length]
-    const [left, right, down, up] = [less * dy, more * dy, more * dx, less * dx].map(halfDown)
-    this.polygon(
-      [
-        [x0 - left, y0 + down],
-        [x1 - left, y1 + down],
-        [x1 + right, y1 - up],
-        [x0 + right, y0 - up],
-      ],
-      colour,
-    )
-  }
-
-  /** A filled polygon with whole corners. @param {number[][]} corners @param {Colour} colour */
-  polygon(corners, colour) {
-    /** @type {Edge[]} */
-    const edges = []
-    corners.forEach(([x0, y0], i) => {
-      const [x1, y1] = corners[(i + 1) % corners.length]
-      const slope = Math.fround((x1 - x0) / (y1 - y0))
-      if (y0 === y1) this.stretch(y0, x0, x1, colour)
-      else edges.push({ x0, y0, low: Math.min(y0, y1), high: Math.max(y0, y1), slope })
-    })
-    const ys = corners.map(([, y]) => y)
-    const last = Math.min(Math.max(...ys, 0), this.height)
-    for (let y = Math.max(this.top, Math.min(...ys)); y <= Math.min(last, this.bottom); y++) {
-      const crossings = crossingsOf(edges, y, last)
-      for (let i = 1; i < crossings.length; i += 2) {
-        this.stretch(y, halfUp(crossings[i - 1]), halfDown(crossings[i]), colour)
-      }
+  /** A line with straight ends. @param {number[]} from @param {number[]} to @param {number} width @param {Colour} colour */
+  line([x0, y0], [x1, y1], width, colour) {
+    const length = Math.hypot(x1 - x0, y1 - y0)
+    if (!length) return
+    const [dx, dy] = [(x1 - x0) / length, (y1 - y0) / length]
+    const reach = (Math.abs(dx) * width) / 2
+    for (let row = Math.ceil(Math.min(y0, y1) - reach); row <= Math.max(y0, y1) + reach; row++) {
+      const along = between(dx, (row - y0) * dy, 0, length)
+      const across = between(-dy, (row - y0) * dx, -width / 2, width / 2)
+      const [left, right] = [Math.max(along[0], across[0]), Math.min(along[1], across[1])]
+      if (left <= right) this.stretch(row, Math.ceil(x0 + left), Math.floor(x0 + right), colour)
     }
   }
 
@@ -166,51 +118,11 @@ export class Pen {
 }
 
 /**
- * Where a row crosses the edges of a polygon, in order; those at its corners moved so that rows of a thin one join.
- * @param {Edge[]} edges @param {number} y @param {number} last the last row
+ * The first and last x of those for which `slope · x + offset` lies between two numbers.
+ * @param {number} slope @param {number} offset @param {number} low @param {number} high @returns {[number, number]}
  */
-function crossingsOf(edges, y, last) {
-  /** @type {number[]} */
-  const found = []
-  edges.forEach((edge, i) => {
-    if (y < edge.low || y > edge.high) return
-    const x = xAt(edge, y)
-    if (y === edge.high && y < last) return void found.push(x, x)
-    const isCorner = (y === edge.low || y === edge.high) && edge.slope !== 0
-    found.push(isCorner ? cornerOf(edge, edges.slice(0, i), x, y) : x)
-  })
-  return found.sort((a, b) => a - b)
-}
-
-/** @param {Edge} edge @param {Edge[]} others @param {number} x @param {number} y */
-function cornerOf(edge, others, x, y) {
-  const next = y === edge.high ? y - 1 : y + 1
-  const other = others.find(
-    (o) =>
-      (y === o.low || y === o.high) &&
-      o.slope !== 0 &&
-      halfUp(x) === halfUp(xAt(o, y)) &&
-      next >= o.low &&
-      next <= o.high,
-  )
-  if (!other) return x
-  const [a, b] = [xAt(edge, next), xAt(other, next)]
-  if (x > Math.fround(a + 1) && x > Math.fround(b + 1)) return halfUp(Math.max(a, b)) + 1
-  if (x < Math.fround(a - 1) && x < Math.fround(b - 1)) return halfUp(Math.min(a, b)) - 1
-  return x
-}
-
-/** In single precision, as Pillow has it. @param {Edge} edge @param {number} y */
-function xAt({ x0, y0, slope }, y) {
-  return Math.fround(Math.fround((y - y0) * slope) + x0)
-}
-
-/** Rounded, halves away from zero. @param {number} x */
-function halfUp(x) {
-  return Math.sign(x) * Math.floor(Math.abs(x) + 0.5)
-}
-
-/** Rounded, halves towards zero. @param {number} x */
-function halfDown(x) {
-  return Math.sign(x) * Math.ceil(Math.abs(x) - 0.5)
+function between(slope, offset, low, high) {
+  if (!slope) return offset >= low && offset <= high ? [-Infinity, Infinity] : [Infinity, -Infinity]
+  const [a, b] = [(low - offset) / slope, (high - offset) / slope]
+  return [Math.min(a, b), Math.max(a, b)]
 }

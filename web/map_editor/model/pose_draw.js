@@ -4,7 +4,6 @@
 import { COLOURS, LIMBS } from "./openpose.js"
 import { FINER, Pen } from "./pen.js"
 import { Raster, clip, union } from "./raster.js"
-import { roundHalfEven } from "./transform.js"
 
 /** @typedef {import("./raster.js").Rect} Rect */
 /** @typedef {import("./openpose.js").Skeleton} Skeleton */
@@ -23,18 +22,18 @@ export function drawSkeletons(width, height, skeletons) {
 export function penWith(width, height, skeletons, window) {
   const pen = new Pen(width, height, window)
   for (const { points, radius = usualRadius(width, height) } of skeletons) {
-    const finer = points.map((point) => point && [point[0] * FINER, point[1] * FINER])
+    // half a pixel from places, which count from edges, to pixels, which count by their middles
+    const finer = points.map((point) => point && point.map((at) => at * FINER - 0.5))
     const size = FINER * radius
     LIMBS.forEach(([a, b], limb) => {
       const [from, to] = [finer[a], finer[b]]
       const shade = /** @type {[number, number, number]} */ (
         COLOURS[limb].map((part) => Math.trunc(0.6 * part))
       )
-      if (from && to) pen.line(from, to, roundHalfEven(1.6 * size), shade)
+      if (from && to) pen.line(from, to, 1.6 * size, shade)
     })
     finer.forEach((point, joint) => {
-      if (point)
-        pen.disc([point[0] - size, point[1] - size, point[0] + size, point[1] + size], COLOURS[joint])
+      if (point) pen.disc(point, size + 0.5, COLOURS[joint])
     })
   }
   return pen
