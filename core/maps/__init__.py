@@ -1,1 +1,1 @@
-"""Condition maps as data: palettes, objects, edits, recall."""
+"""Condition maps as data: their palettes, objects, edits and object recall."""

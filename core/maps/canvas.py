@@ -1,7 +1,7 @@
-"""A map under edit: finding its pixels, cutting pieces out and laying them on; strokes and text.
+"""Canvas holds a map while it is edited: it finds pixels, cuts pieces out, lays pieces on, draws and writes.
 
-A map that is painted in a palette is held as label indices (H, W), so that nothing done here can bring in a
-new colour; any other picture as its pixels (H, W, 3).
+A map that is painted in a palette is held as label indices (H, W), so no edit can bring in a new colour. Any
+other picture is held as its pixels (H, W, 3).
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from .palettes import Palette
 
 
 class Canvas:
-    """A map under edit, a copy of the picture it was made from.
+    """An editable copy of a map.
 
-    values: (H, W) label indices when there is a palette, else (H, W, 3) pixels of `dtype`.
-    Raises ValueError, naming `name`, for anything but one RGB picture, uint8 or float in [0, 1].
+    values: (H, W) label indices if there is a palette, else (H, W, 3) pixels of `dtype`.
+    name: the name of `image` in error messages. Raises ValueError unless `image` is one RGB picture, uint8 or
+    float in [0, 1].
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Canvas:
 
     @property
     def image(self) -> np.ndarray:
-        """The map as a picture (H, W, 3) of its dtype."""
+        """The map as a picture (H, W, 3) of type `dtype`."""
         if self.palette is None:
             return self.values.copy()
         return _converted(self.palette.encode(self.values), self.dtype)
@@ -58,10 +59,10 @@ class Canvas:
         return _bytes(self.image)
 
     def value(self, paint: str | Sequence[int]) -> np.ndarray | int:
-        """The value that paints a label's name or an RGB colour: an index, or a pixel without palette.
+        """The value in `values` for a label's name or an RGB colour: an index, or without palette a pixel.
 
-        Of labels that share a colour it is the first, as when a map is decoded. Raises ValueError for a name
-        or colour that the palette lacks, and for a name without palette.
+        If labels share a colour, the first is taken, as in decoding. Raises ValueError for a name or colour
+        that is not in the palette, and for a name without palette.
         """
         if self.palette is None:
             if isinstance(paint, str):
@@ -81,9 +82,9 @@ class Canvas:
         return index
 
     def painted(self, paint: str | Sequence[int], tolerance: int = 0) -> np.ndarray:
-        """Where the map shows a label or colour, bool (H, W); ValueError if nowhere.
+        """Bool (H, W): where the map shows a label or colour. Raises ValueError if it is nowhere.
 
-        tolerance: how far each channel may be from the colour, in 0..255; only without palette.
+        tolerance: how much each channel may differ from the colour, in 0..255; only without palette.
         """
         value = self.value(paint)
         if self.palette is None:
@@ -99,7 +100,7 @@ class Canvas:
         raise ValueError(f"finds nothing: the map shows no {self.palette.labels[value]!r}, only {shown}")
 
     def object_at(self, x: int, y: int, tolerance: int = 0) -> np.ndarray:
-        """The object under a pixel, bool (H, W); ValueError if that is outside the map."""
+        """Bool (H, W): the object under a pixel. Raises ValueError if the pixel is outside the map."""
         if not (0 <= x < self.width and 0 <= y < self.height):
             raise ValueError(f"point [{x}, {y}] lies outside the map of {self.width}×{self.height} px")
         if self.palette is None:
@@ -111,7 +112,7 @@ class Canvas:
         return connected_to(alike, under)
 
     def cut(self, mask: np.ndarray, together: bool) -> list[Piece]:
-        """The pixels of a mask, as one piece or one for each object, the largest first."""
+        """The pixels of a mask as pieces: one for each object, the largest first, or `together` as one."""
         if not mask.any():
             return []
         if together:
@@ -126,8 +127,9 @@ class Canvas:
     ) -> None:
         """Clear the pixels of a mask, then lay pieces over the map.
 
-        What is cleared takes the value `fill`, or where that is None the nearest outside the mask, with a
-        palette passing over crumbs unless nothing else is there; ValueError if nothing is outside.
+        Cleared pixels take the value `fill`. If that is None they take the nearest value outside the mask;
+        with a palette, crumbs (`crumbs_around`) are skipped unless nothing else is left. Raises ValueError if
+        there is nothing outside.
         """
         self._forget(mask)
         if fill is not None:
@@ -140,7 +142,7 @@ class Canvas:
             self.lay(piece)
 
     def lay(self, piece: Piece) -> None:
-        """Lay a piece over the map, remembering the labels that it covers."""
+        """Lay a piece over the map and remember the labels that it covers."""
         piece = piece.clipped(self.width, self.height)
         place = self.values[piece.box.index[1:]]  # a view
         if self.palette is not None:
@@ -148,17 +150,17 @@ class Canvas:
         place[piece.mask] = piece.values[piece.mask]
 
     def paint(self, mask: np.ndarray, value: np.ndarray | int) -> None:
-        """Lay one value over the pixels of a mask."""
+        """Give the pixels of a mask one value."""
         for piece in self.cut(mask, together=True):
             self.lay(Piece(piece.x, piece.y, piece.mask, np.broadcast_to(value, piece.values.shape)))
 
     def reveal(self, top: np.ndarray, over: np.ndarray) -> None:
-        """Bring the covered pixels of the objects in the mask `top` back where the mask `over` shows."""
+        """Uncover the objects in the mask `top` within the mask `over`, as far as they are in `covered`."""
         for label in np.unique(self.values[top]):
             self.paint(self._hidden(top, label) & over & (self.values != label), label)
 
     def _filled(self, hole: np.ndarray) -> np.ndarray:
-        """The values with those of a hole taken from what lies nearest outside it."""
+        """The values, with a hole filled by the nearest values outside it."""
         skipped = hole if self.palette is None else hole | crumbs_around(self.values, hole)
         return fill_holes_by_nearest(self.values, hole, hole if skipped.all() else skipped)
 
@@ -170,7 +172,7 @@ class Canvas:
         return bool(hidden.all())
 
     def _hidden(self, mask: np.ndarray, label: int) -> np.ndarray:
-        """Where the objects of a label in a mask are known to go on under what was laid over them."""
+        """Bool (H, W): where objects of a label in a mask are known to continue under pieces laid on them."""
         hidden = np.zeros_like(mask)
         for piece in self.covered:
             hidden[piece.box.index[1:]] |= piece.mask & (piece.values == label)
@@ -187,7 +189,7 @@ class Canvas:
 
 
 def closest(name: str, names: Iterable[str]) -> str:
-    """The advice to take those of `names` that resemble `name`, or to take any of them."""
+    """Advice for a message: the names that resemble `name`, or all names if none does."""
     names = list(names)
     near = get_close_matches(name, names)
     return f"did you mean {' or '.join(map(repr, near))}?" if near else f"use one of {_listed(names)}"
@@ -208,17 +210,17 @@ def _bytes(image: np.ndarray) -> np.ndarray:
 
 
 def _converted(image: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """A copy in another type: 0..255 in uint8 is 0..1 in float."""
+    """A copy in another type; 0..255 in uint8 corresponds to 0..1 in float."""
     if dtype == np.uint8:
         return _bytes(image).copy()
     return image.astype(dtype) / 255 if image.dtype == np.uint8 else image.astype(dtype)
 
 
 def stroke_mask(points: Sequence[tuple[float, float]], width: int, shape: tuple[int, int]) -> np.ndarray:
-    """Where a line of `width` pixels with round ends runs through points x, y; bool (H, W) of `shape`.
+    """Bool (H, W) of `shape`: a line of `width` pixels with round ends through points x, y.
 
-    Whole numbers are the middles of pixels. An even width has no middle pixel and lies half a pixel to
-    the top left.
+    Whole numbers are the centres of pixels. A line of even width has no middle pixel and is shifted by half a
+    pixel to the top left.
     """
     mask = np.zeros(shape, bool)
     radius, shift = width / 2, 0.5 if width % 2 == 0 else 0.0
@@ -236,7 +238,7 @@ def stroke_mask(points: Sequence[tuple[float, float]], width: int, shape: tuple[
 
 
 def text_mask(text: str) -> np.ndarray:
-    """The pixels of a text, bool (h, w): characters of `FONT` in upper case, and line breaks."""
+    """Bool (h, w): the pixels of a text of characters in `FONT`, written in upper case, and line breaks."""
     lines = text.upper().split("\n")
     mask = np.zeros((9 * len(lines) - 2, max(1, 6 * max(map(len, lines)) - 1)), bool)
     for top, line in enumerate(lines):
@@ -255,4 +257,4 @@ _GLYPHS = """
     &cik8lid *04lel40 @eh1dlle $4fke5u4
 """
 FONT = {" ": "0000000"} | {glyph[0]: glyph[1:] for glyph in _GLYPHS.split()}
-"""Seven rows of five pixels for each character, a row being a digit of base 32."""
+"""Seven rows of five pixels for each character; each row is a digit of base 32."""

@@ -1,7 +1,8 @@
-"""Repainting segmentation maps from one palette in another, by tables of label names.
+"""Conversion repaints segmentation maps from one palette in another, by tables of label names.
 
-COCO-Stuff and ADE20K do not name the same things: a dog is an animal there, a swivel chair a chair here. Each
-label has the other's label that fits best, judged by COCO-Stuff's own descriptions (`labels.md`), or none.
+COCO-Stuff and ADE20K do not name the same things: COCO-Stuff's dog is an animal in ADE20K, and ADE20K's
+swivel chair is a chair in COCO-Stuff. The tables give each label the best fitting one, judged by COCO-Stuff's
+own descriptions (`labels.md`), or none.
 """
 
 from __future__ import annotations
@@ -15,16 +16,16 @@ from .objects import fill_holes_by_nearest
 from .palettes import ADE20K, COCO_STUFF, Palette
 
 NOTHING = ("unlabeled", "background")
-"""Labels for what has no label; where a palette has one, it takes what has no counterpart."""
+"""Labels for pixels without a label. If a palette has one, it also takes labels without a counterpart."""
 
 
 @dataclass(frozen=True, eq=False)
 class Conversion:
-    """A repainted map and what became of its labels.
+    """A repainted map, and what became of its labels.
 
     painted: uint8 RGB (H, W, 3). counterparts: for every label of the map, in the palette's order, the label
-    that took its place; None where there was none. areas: the fraction of the map that each label covered.
-    filler: what took the place of labels without counterpart, in words.
+    that replaced it, or None. areas: the share of the map that each label covered. filler: what replaced
+    labels without a counterpart, in words.
     """
 
     painted: np.ndarray
@@ -34,7 +35,7 @@ class Conversion:
 
     @property
     def lost(self) -> list[str]:
-        """The labels without counterpart, the largest first."""
+        """The labels without a counterpart, the largest first."""
         return sorted((a for a, b in self.counterparts.items() if b is None), key=lambda a: -self.areas[a])
 
     @property
@@ -43,7 +44,7 @@ class Conversion:
         return {a: b for a, b in self.counterparts.items() if b not in (a, None)}
 
     def describe(self) -> str:
-        """One line on each label that changed its name or was lost."""
+        """A report with one line for each label that changed its name or was lost."""
         lines = [f"{a} ({self.areas[a]:.1%}) became {b}" for a, b in self.renamed.items()]
         lines += [f"{a} ({self.areas[a]:.1%}) has no counterpart: {self.filler}" for a in self.lost]
         return "\n".join(lines) or "every label has a counterpart of the same name"
@@ -52,11 +53,11 @@ class Conversion:
 def convert(painted: np.ndarray, source: Palette, target: Palette) -> Conversion:
     """Repaint a map from the palette `source` in the palette `target`.
 
-    painted: uint8 RGB (H, W, 3); off the palette, the nearest colour counts. A label becomes its counterpart
-    (see `counterparts`). What has none becomes the target's label for nothing (NOTHING) or, where the target
-    names everything, as ADE20K does, the nearest label of the map that has a counterpart, so that the result
-    holds the target's colours only. Raises ValueError for another type or shape, and for a map in which no
-    label has a counterpart and the target has no label for nothing.
+    painted: uint8 RGB (H, W, 3); each pixel counts as the palette's nearest colour. A label becomes its
+    counterpart (see `counterparts`). A label without one becomes the target's label in NOTHING. If the target
+    has none, as ADE20K, it becomes the nearest label of the map that has a counterpart, so the result holds
+    only colours of the target. Raises ValueError for another type or shape, and if no label of the map has a
+    counterpart and the target has no label in NOTHING.
     """
     painted = np.asarray(painted)
     if painted.dtype != np.uint8 or painted.ndim != 3 or painted.shape[2] != 3 or not painted.size:
@@ -71,9 +72,9 @@ def relabel(
 ) -> Conversion:
     """Paint a map of labels in the palette `target`, as `convert` does.
 
-    labels: integers (H, W). names: what they are called, by index. to: for every name the label of `target`
-    that stands for it, or None. Raises ValueError where no label of the map has a counterpart and the target
-    has no label for nothing.
+    labels: integers (H, W). names: the name of each label, by index. to: for every name its counterpart in
+    `target`, or None. Raises ValueError if no label of the map has a counterpart and the target has no label
+    in NOTHING.
     """
     counts = np.bincount(labels.ravel(), minlength=len(names))
     areas: dict[str, float] = {}
@@ -94,10 +95,10 @@ def relabel(
 
 
 def counterparts(source: Palette, target: Palette) -> dict[str, str | None]:
-    """For every label of `source` the label of `target` that stands for it, or None.
+    """The counterpart in `target` of every label of `source`, or None.
 
-    Between COCO-Stuff and ADE20K as in the tables below, else the label of the same name, capitals and
-    underscores apart, or, for a label for nothing, the target's.
+    COCO-Stuff and ADE20K are matched by the tables below. Other palettes are matched by equal names, ignoring
+    capitals and underscores, and a label in NOTHING by the target's label in NOTHING.
     """
     if source.labels == target.labels:
         return {label: label for label in source.labels}
@@ -126,8 +127,8 @@ def _table(text: str) -> dict[str, str]:
     return table
 
 
-# A skyscraper is a building, since ADE20K paints skyscrapers in the colour of roads. Kitchen things, fire
-# hydrants and raw materials have nothing like them.
+# A skyscraper becomes a building, because ADE20K paints skyscrapers in the colour of roads. Kitchen utensils,
+# fire hydrants and raw materials have no counterpart.
 COCO_STUFF_TO_ADE20K: dict[str, str] = _table("""
     person: person; bicycle: bicycle; car: car; minibike: motorcycle; airplane: airplane; bus: bus, train;
     truck: truck; boat: boat; traffic light: traffic light; signboard: street sign, stop sign, banner;
@@ -157,8 +158,8 @@ COCO_STUFF_TO_ADE20K: dict[str, str] = _table("""
     water: water-other, waterdrops
 """)
 
-# Doors, windows, desks and mirrors become stuff, as which alone COCO-Stuff's maps show them. It has no name
-# for an animal whose kind is not told, nor for the machines of a household.
+# Doors, windows, desks and mirrors become stuff labels, the only ones that COCO-Stuff's maps show them as.
+# COCO-Stuff has no label for an unspecified animal, nor for household machines.
 ADE20K_TO_COCO_STUFF: dict[str, str] = _table("""
     wall-other: wall; building-other: building, tower, booth, tank; sky-other: sky; floor-other: floor;
     tree: tree, palm; ceiling-other: ceiling; road: road, runway; bed: bed, cradle; window-other: windowpane;

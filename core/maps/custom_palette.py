@@ -1,4 +1,4 @@
-"""A palette of the user's own, read from JSON."""
+"""Custom palettes are read from JSON."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from typing import Any
 
 from .palettes import Palette
 
-LIMIT = 256  # labels, since a decoded map holds bytes
+LIMIT = 256  # labels, because a decoded map holds bytes
 EXAMPLE = '{"dog": "#ff0000", "grass": [0, 128, 0]}'
 
 
 def custom_palette(value: str | Mapping[str, Any], name: str = "custom") -> Palette:
-    """The palette that a JSON object of labels and colours describes; the labels keep its order.
+    """The palette that a JSON object of labels and colours describes, with the labels in its order.
 
-    value: the JSON as text, or what it holds: each label's colour as "#rrggbb" or [r, g, b] in 0..255.
-    Raises ValueError that names the faulty entry: no object, no label or more than 256, a label that is empty
-    or that a list with commas or semicolons cannot hold, a colour of another form, a label or a colour given
-    twice.
+    value: the JSON as text, or already parsed: each label's colour as "#rrggbb" or [r, g, b] in 0..255.
+    Raises ValueError, naming the faulty entry, unless it is an object of 1 to 256 labels, all different, not
+    empty and without commas, semicolons or line breaks, with colours in one of these forms, all different.
     """
     given = _parsed(value)
     if not isinstance(given, Mapping) or not all(isinstance(label, str) for label in given):

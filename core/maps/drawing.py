@@ -1,11 +1,12 @@
-"""Drawings on maps: what somebody changed of the maps of a batch by hand, each as a cropped picture.
+"""A drawing holds the changes that a user painted on the maps of a batch, one cropped picture for each map.
 
     {"version": 1,
      "maps": {"0": {"base": "<hash>", "width": 512, "height": 512, "x": 8, "y": 60, "png": "<base64>"}}}
 
-The key is the map's place in the batch, `base` the `map_hash` of the map that was drawn on ("" for any),
-width and height its size, and x, y the crop's top left. The crop is an RGBA PNG of 8 bits a channel: alpha
-255 means this pixel, alpha 0 the map's own. Instead of `png` a large one has `file`, the name of a file.
+The key is the map's index in the batch. `base` is the `map_hash` of the map that was drawn on ("" for any
+map), `width` and `height` are its size, and x, y is the top left of the crop. The crop is an RGBA PNG with 8
+bits per channel: a pixel with alpha 255 replaces the map's pixel, alpha 0 keeps it. Instead of `png`, a large
+crop has `file`, the name of a file.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ RGBA_8_BIT = (8, 6)  # a PNG's bit depth and colour type
 
 @dataclass(frozen=True)
 class DrawnPatch:
-    """What was drawn on a map of width x height pixels: a picture's bytes, `png`, or its name, `file`."""
+    """The drawing on one map of width x height pixels: the bytes of a PNG in `png`, or its name in `file`."""
 
     base: str
     width: int
@@ -42,43 +43,45 @@ class DrawnPatch:
     file: str | None
 
     def check_base(self, shape: Sequence[int], found: str) -> None:
-        """Raise ValueError unless it was drawn on a map of this shape (H, W, …) and hash, or on any such."""
+        """Raise ValueError unless the drawing fits a map of this shape (H, W, …) and hash."""
         height, width = shape[:2]
         if (self.width, self.height) != (width, height):
             raise ValueError(
                 f"drawing was made on a map of {self.width}×{self.height} px, but this one is "
-                f"{width}×{height} px; give the map its former size, or open the editor and drop the drawing."
+                f"{width}×{height} px; give the map its former size, or drop the drawing in the editor."
             )
         if self.base not in ("", found):
             raise ValueError(
                 f"the map has changed since drawing was made (its hash was {self.base[:8]}…, now it is "
-                f"{found[:8]}…); open the editor and re-apply or drop the drawing. A program may set its "
-                'base to "", which lays it on any map of this size.'
+                f"{found[:8]}…); open the editor and re-apply or drop the drawing. A program can set its "
+                'base to "", which fits any map of this size.'
             )
 
     def check_png(self, data: bytes) -> None:
-        """Raise ValueError unless the bytes begin as a PNG that lies within the map; nothing is unpacked."""
-        most = 5 * self.width * self.height + 2**16  # more than the whole map takes uncompressed
+        """Raise ValueError unless the bytes begin as a PNG that fits into the map. Nothing is unpacked."""
+        most = 5 * self.width * self.height + 2**16  # more than the uncompressed map needs
         if len(data) > most:
-            raise ValueError(f"its picture has {len(data)} bytes; a PNG of this map has at most {most}")
+            raise ValueError(
+                f"its picture has {len(data)} bytes, but a PNG of this map has at most {most}; draw it again"
+            )
         if len(data) < 33 or not data.startswith(PNG_SIGNATURE) or data[12:16] != b"IHDR":
-            raise ValueError(f"its picture is no PNG, it begins with {data[:8]!r}; draw it anew")
+            raise ValueError(f"its picture is no PNG, it begins with {data[:8]!r}; draw it again")
         width, height, *kind = struct.unpack(">IIBB", data[16:26])
         if tuple(kind) != RGBA_8_BIT:
             raise ValueError(
-                f"its PNG has bit depth {kind[0]} and colour type {kind[1]}; give RGBA with 8 bits a channel"
+                f"its PNG has bit depth {kind[0]} and colour type {kind[1]}; give RGBA of 8 bits per channel"
             )
         if not (0 < width <= self.width - self.x and 0 < height <= self.height - self.y):
             raise ValueError(
-                f"its picture of {width}×{height} px at ({self.x}, {self.y}) reaches out of the map of "
-                f"{self.width}×{self.height} px"
+                f"its picture of {width}×{height} px at ({self.x}, {self.y}) reaches past the map of "
+                f"{self.width}×{self.height} px; crop it to the map"
             )
 
     def laid_on(self, image: np.ndarray, picture: np.ndarray, palette: Palette | None = None) -> np.ndarray:
-        """A copy of a map, RGB float (H, W, 3) in [0, 1], with the picture, RGBA uint8, in its place.
+        """A copy of a map, RGB float (H, W, 3) in [0, 1], with the picture, RGBA uint8, put on it at x, y.
 
-        The rest of the map keeps its exact values. Raises ValueError for a pixel that is half transparent
-        or, with a palette, of none of its colours.
+        The rest of the map keeps its exact values. Raises ValueError for a half transparent pixel and, with a
+        palette, for a pixel whose colour is not in it.
         """
         result = image.copy()
         height, width = picture.shape[:2]
@@ -86,7 +89,7 @@ class DrawnPatch:
         drawn, alpha = picture[..., 3] == 255, picture[..., 3]
         if not (drawn | (alpha == 0)).all():
             found = int(alpha[~drawn & (alpha > 0)][0])
-            raise ValueError(f"its picture has a pixel of alpha {found}; each must be 0 or 255")
+            raise ValueError(f"its picture has a pixel with alpha {found}; make each alpha 0 or 255")
         colours = picture[..., :3][drawn]
         if palette is not None:
             self._check_colours(colours, drawn, palette)
@@ -100,17 +103,17 @@ class DrawnPatch:
             y, x = (int(along[first]) for along in np.nonzero(drawn))
             raise ValueError(
                 f"the pixel drawn at ({self.x + x}, {self.y + y}) is {colours[first].tolist()}, which is no "
-                f"colour of the palette {palette.name}; choose the palette that it was drawn in"
+                f"colour of the palette {palette.name}; choose the palette that the drawing was made in"
             )
 
 
 def map_hash(pixels: np.ndarray) -> str:
-    """SHA-256, in hexadecimal digits, of a map's RGB uint8 pixels (H, W, 3), row after row."""
+    """The SHA-256 of a map's RGB uint8 pixels (H, W, 3), row after row, in hexadecimal digits."""
     return hashlib.sha256(np.ascontiguousarray(pixels)).hexdigest()
 
 
 def parse_drawing(value: Any) -> dict[int, DrawnPatch]:
-    """What is drawn on each map, by its place in the batch; {} is no drawing.
+    """The drawing on each map, by the map's index in the batch; {} is no drawing.
 
     Raises ValueError that names the field, the value and what to do.
     """
@@ -120,13 +123,13 @@ def parse_drawing(value: Any) -> dict[int, DrawnPatch]:
         return {}
     if value.get("version") != VERSION:
         raise ValueError(
-            f"drawing is of version {short(value.get('version'))}, this node reads version {VERSION}; "
+            f"drawing has version {short(value.get('version'))}, but this node reads version {VERSION}; "
             "update ComfyUI-Finesse."
         )
     try:
         maps = Fields(value, ("version", "maps")).values.get("maps")
         if not isinstance(maps, dict):
-            raise ValueError(f"maps must be an object of patches by the map's number, got {short(maps)}")
+            raise ValueError(f"maps must be an object of patches by the map's index, got {short(maps)}")
         return {_place(key): _patch(key, patch) for key, patch in maps.items()}
     except ValueError as error:
         raise ValueError(f"drawing: {error}") from error
@@ -134,7 +137,7 @@ def parse_drawing(value: Any) -> dict[int, DrawnPatch]:
 
 def _place(key: Any) -> int:
     if not isinstance(key, str) or not re.fullmatch(r"0|[1-9][0-9]{0,5}", key):
-        raise ValueError(f'the key {short(key)} of maps must be a map\'s place in the batch, such as "0"')
+        raise ValueError(f'the key {short(key)} of maps must be a map\'s index in the batch, such as "0"')
     return int(key)
 
 
@@ -145,7 +148,7 @@ def _patch(key: str, values: Any) -> DrawnPatch:
         fields = Fields(values, ("base", "width", "height", "x", "y", "png", "file"))
         base = values.get("base")
         if not isinstance(base, str) or not re.fullmatch(r"([0-9a-f]{64})?", base):
-            raise fields.wrong("base", 'the SHA-256 of the map in 64 small hexadecimal digits, or ""')
+            raise fields.wrong("base", 'the SHA-256 of the map in 64 lower-case hexadecimal digits, or ""')
         kind = fields.one_of("png", "file")
         if not isinstance(values[kind], str) or not values[kind]:
             raise fields.wrong(

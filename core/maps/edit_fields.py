@@ -1,4 +1,4 @@
-"""Reading one edit of a map: its fields, and the pixels that it selects."""
+"""Edit reads one edit of a map: its fields, and the pixels that it selects."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ..small_objects.boxes import Box
 from .canvas import Canvas, closest
 from .objects import Piece, objects_of
 
-LIMIT = 1_000_000  # pixels: keeps a slip of the keyboard from filling the memory
+LIMIT = 1_000_000  # pixels, so that a typing error does not fill the memory
 _repr = Repr()
 _repr.maxstring = _repr.maxother = 80
 short = _repr.repr
 
 
 class Fields:
-    """The fields of an edit or of its selection, read with errors that name them."""
+    """Reads the fields of an edit or of a selection, with error messages that name the field."""
 
     def __init__(self, values: dict[str, Any], known: Iterable[str]) -> None:
         self.values = values
@@ -39,7 +39,7 @@ class Fields:
         return ValueError(f"{field} must be {need}; {got}")
 
     def one_of(self, *fields: str) -> str:
-        """The one of these fields that is given."""
+        """The name of the one field that is given; ValueError for none and for several."""
         given = [field for field in fields if field in self]
         if len(given) != 1:
             raise ValueError(f"give exactly one of {', '.join(fields)}; got {short(self.values)}")
@@ -54,7 +54,7 @@ class Fields:
         return value
 
     def pixels(self, field: str, default: int | None = None) -> int:
-        """A number of pixels, rounded to whole ones."""
+        """A number of pixels, rounded to an integer."""
         return round(self.number(field, default))
 
     def whole(self, field: str, default: int | None = None, low: int = 0, high: int = LIMIT) -> int:
@@ -97,7 +97,7 @@ class Fields:
 
 
 def _is_number(value: Any) -> bool:
-    # math.isfinite does not take the long integers that JSON may hold
+    # math.isfinite fails on the long integers that JSON may hold
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < float("inf")
 
 
@@ -108,7 +108,7 @@ def _is_point(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class Selection:
-    """Selected pixels, bool (H, W), of a map, and whether its objects are changed as one."""
+    """The selected pixels of a map, bool (H, W), and whether its objects are changed `together`, as one."""
 
     mask: np.ndarray
     canvas: Canvas
@@ -116,7 +116,7 @@ class Selection:
 
 
 class Edit(Fields):
-    """One edit, the map that it changes and the other maps that it may select in."""
+    """One edit, the map that it changes, and the other maps that it may select in."""
 
     def __init__(
         self, values: dict[str, Any], fields: Sequence[str], canvas: Canvas, sources: Sequence[Canvas]
@@ -125,9 +125,9 @@ class Edit(Fields):
         self.canvas, self.sources = canvas, sources
 
     def selection(self, field: str = "select", elsewhere: bool = False) -> Selection:
-        """What `field` selects in the map, or in a source, by default the first if it is to be `elsewhere`.
+        """The pixels that `field` selects in the map, or in one of the sources.
 
-        Only then may the source be of another size.
+        elsewhere: select in a source, by default the first, which may have another size than the map.
         """
         values = self.values.get(field)
         if not isinstance(values, dict):
@@ -149,11 +149,11 @@ class Edit(Fields):
         source = self.sources[fields.whole("source", 0, high=len(self.sources) - 1)]
         if not any_size and source.values.shape[:2] != self.canvas.values.shape[:2]:
             sizes = [f"{map_.width}×{map_.height} px" for map_ in (source, self.canvas)]
-            raise ValueError(f"the source is {sizes[0]} but the map {sizes[1]}; resize one of them")
+            raise ValueError(f"the source is {sizes[0]} but the map is {sizes[1]}; resize one of them")
         return source
 
     def paint(self, field: str) -> np.ndarray | int:
-        """The map's value for the name of a label or a colour."""
+        """The value in the map for a field that names a label or a colour."""
         value = self.values.get(field)
         is_name = isinstance(value, str) and not value.startswith("#")
         paint = value if is_name else self.colour(field, "a label or a colour")
@@ -163,18 +163,18 @@ class Edit(Fields):
             raise ValueError(f"{field}: {error}") from error
 
     def fill(self) -> np.ndarray | int | None:
-        """What a hole is filled with; None for the nearest value."""
+        """The value for holes; None takes the nearest value."""
         return self.paint("fill") if "fill" in self else None
 
     def factors(self) -> tuple[float, float]:
-        """Horizontal and vertical scale: `factor`, or `fx` and `fy`."""
+        """The horizontal and vertical scale, from `factor` or from `fx` and `fy`."""
         if "factor" in self:
             self.one_of("factor", "fx", "fy")
         both = self.number("factor", 1, 0.001, 1000)
         return self.number("fx", both, 0.001, 1000), self.number("fy", both, 0.001, 1000)
 
     def transform(self, change: Callable[[Piece], Piece], as_one: bool = False) -> None:
-        """Change the selected objects where they are and fill what they leave."""
+        """Change the selected objects and fill the holes that they leave."""
         selection = self.selection()
         pieces = self.canvas.cut(selection.mask, as_one or selection.together)
         self.canvas.exchange(selection.mask, [change(piece) for piece in pieces], self.fill())
@@ -208,7 +208,7 @@ SELECTIONS: dict[str, tuple[Callable[[Canvas, Fields], np.ndarray], tuple[str, .
     "point": (_pointed, ("tolerance",)),
     "box": (_boxed, ()),
 }
-"""The ways to select: how the pixels are found, and the fields that go with it."""
+"""The ways to select: the function that finds the pixels, and the additional fields that it reads."""
 
 
 def _nth(mask: np.ndarray, fields: Fields) -> np.ndarray:

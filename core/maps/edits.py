@@ -1,14 +1,15 @@
-"""Edits of condition maps as JSON: a list of objects, each with `op`, `select` and the op's own fields.
+"""Edits of condition maps are a JSON list of objects, each with `op`, `select` and the op's own fields.
 
     [{"op": "move", "select": {"label": "dog", "index": 0}, "dx": 20},
      {"op": "delete", "select": {"point": [30, 40]}},
      {"op": "paste", "select": {"source": 0, "label": "cat"}, "x": 8, "y": 60, "factor": 0.5}]
 
-Pixels count from the top left. `select` takes exactly one of `label`, `colour` ([r, g, b] or "#rrggbb"; these
-two mean all their objects, or with `index` the n-th largest), `point` ([x, y], the object under it) and `box`
-(the rectangle's pixels). An object is a connected region; each is scaled, rotated and flipped about its own
-centre, or with `together` all as one. On a map without palette `tolerance` (0 to 255) says how far a channel
-may be from the colour. With `source` the selection is made in another map.
+Pixels count from the top left. `select` has exactly one of `label` and `colour` ([r, g, b] or "#rrggbb"),
+which select all their objects or, with `index`, the n-th largest; `point` ([x, y]), which selects the object
+under it; and `box`, which selects the pixels of a rectangle. An object is a connected area. Each object is
+scaled, rotated and flipped about its own centre, or with `together` all are changed as one. On a map without
+palette, `tolerance` (0 to 255) says how much a channel may differ from the colour. With `source` the
+selection is made in another map.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from .objects import Piece
 from .palettes import Palette
 
 Source = np.ndarray | tuple[np.ndarray, Palette | None]
-"""Another map to select in: painted in the edited map's palette, or in the one that comes with it."""
+"""Another map to select in, alone if it has the palette of the edited map, else with its palette."""
 
 
 def apply_edits(
@@ -36,13 +37,13 @@ def apply_edits(
     palette: Palette | None = None,
     sources: Sequence[Source] = (),
 ) -> np.ndarray:
-    """Apply edits in their order to one map, each to the result of the one before.
+    """Apply edits to one map in their order, each to the result of the one before.
 
-    image: RGB (H, W, 3), uint8 or float in [0, 1]; never changed. edits: JSON or what it parses to.
-    palette: what a segmentation map is painted in; None for depth, sketch, normal and pose maps.
-    sources: the maps that `{"source": i}` in a selection means. Returns a picture of the same shape and
-    dtype; with a palette it holds that palette's colours only. Raises ValueError that names the edit, its
-    op and field, the value and what to do.
+    image: RGB (H, W, 3), uint8 or float in [0, 1]; it is not changed. edits: the JSON, as text or parsed.
+    palette: the palette of a segmentation map; None for depth, sketch, normal and pose maps. sources: the
+    maps that `{"source": i}` in a selection refers to. Returns a picture of the same shape and dtype; with a
+    palette it holds only that palette's colours. Raises ValueError that names the edit, its op and field, the
+    value and what to do.
     """
     *_, result = edit_steps(image, edits, palette, sources)
     return result
@@ -54,7 +55,7 @@ def edit_steps(
     palette: Palette | None = None,
     sources: Sequence[Source] = (),
 ) -> Iterator[np.ndarray]:
-    """The map before the first edit, in the palette's colours, and after each; all as in `apply_edits`."""
+    """Yield the map in the palette's colours before the first edit and after each; see `apply_edits`."""
     canvas = Canvas(image, palette)
     others = [
         Canvas(*(source if isinstance(source, tuple) else (source, palette)), canvas.dtype, f"sources[{i}]")
@@ -71,9 +72,9 @@ def edit_steps(
 
 
 def parse_edits(edits: str | Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Read a list of edits, from JSON if it is a text; a blank text has none.
+    """Read a list of edits, from JSON if it is a text; a blank text holds no edits.
 
-    Raises ValueError that says where the JSON does not parse, or which edit lacks a known `op`.
+    Raises ValueError that says where the JSON does not parse, or which edit has no known `op`.
     """
     if isinstance(edits, str):
         try:
@@ -81,7 +82,7 @@ def parse_edits(edits: str | Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         except json.JSONDecodeError as error:
             place = f"line {error.lineno}, column {error.colno}"
             raise ValueError(f"edits is not JSON: {error.msg} at {place}; correct it there") from error
-        except (RecursionError, ValueError) as error:  # nested, or a number, beyond all reason
+        except (RecursionError, ValueError) as error:  # nested too deep, or a number with too many digits
             raise ValueError(f"edits cannot be read as JSON: {error}; shorten it") from error
     if not isinstance(edits, (list, tuple)):
         raise ValueError(f"edits must be a list of edits, got {short(edits)}; put it into [ ]")
@@ -96,7 +97,7 @@ def parse_edits(edits: str | Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Operation:
-    """What an op does to the map of an edit, and the fields that it reads."""
+    """An operation: the function that runs it, and the fields of an edit that it reads."""
 
     run: Callable[[Edit], None]
     fields: tuple[str, ...]
@@ -107,7 +108,7 @@ OPERATIONS: dict[str, Operation] = {}
 
 
 def operation(op: str, *fields: str) -> Callable[[Callable[[Edit], None]], Callable[[Edit], None]]:
-    """Registers a function as the operation `op`, which reads these fields."""
+    """Register a function as the operation `op`, which reads these fields."""
 
     def register(run: Callable[[Edit], None]) -> Callable[[Edit], None]:
         OPERATIONS[op] = Operation(run, fields)
@@ -118,35 +119,35 @@ def operation(op: str, *fields: str) -> Callable[[Callable[[Edit], None]], Calla
 
 @operation("move", "select", "dx", "dy", "fill")
 def _move(edit: Edit) -> None:
-    """Moves by dx, dy pixels; what is left takes the nearest value, or the label or colour `fill`."""
+    """Move by dx, dy pixels; the hole takes the nearest value, or the label or colour `fill`."""
     dx, dy = edit.pixels("dx", 0), edit.pixels("dy", 0)
     edit.transform(lambda piece: piece.moved(dx, dy), as_one=True)
 
 
 @operation("scale", "select", "factor", "fx", "fy", "fill")
 def _scale(edit: Edit) -> None:
-    """Scales about the centre by factor, or by fx and fy."""
+    """Scale about the centre by factor, or by fx and fy."""
     fx, fy = edit.factors()
     edit.transform(lambda piece: piece.scaled(fx, fy, edit.canvas.width, edit.canvas.height))
 
 
 @operation("rotate", "select", "degrees", "fill")
 def _rotate(edit: Edit) -> None:
-    """Rotates clockwise about the centre."""
+    """Rotate clockwise about the centre."""
     degrees = edit.number("degrees")
     edit.transform(lambda piece: piece.rotated(degrees))
 
 
 @operation("flip", "select", "direction", "fill")
 def _flip(edit: Edit) -> None:
-    """Mirrors in a direction, "horizontal" (left and right change places) or "vertical"."""
+    """Mirror in a direction: "horizontal" (left and right change places) or "vertical"."""
     horizontally = edit.choice("direction", "horizontal", "vertical") == "horizontal"
     edit.transform(lambda piece: piece.flipped(horizontally))
 
 
 @operation("duplicate", "select", "dx", "dy")
 def _duplicate(edit: Edit) -> None:
-    """Lays a copy dx, dy pixels further."""
+    """Put a copy dx, dy pixels further."""
     dx, dy = edit.pixels("dx", 0), edit.pixels("dy", 0)
     for piece in edit.canvas.cut(edit.selection().mask, together=True):
         edit.canvas.lay(piece.moved(dx, dy))
@@ -154,24 +155,24 @@ def _duplicate(edit: Edit) -> None:
 
 @operation("delete", "select", "fill")
 def _delete(edit: Edit) -> None:
-    """Deletes; the hole takes the nearest value, or the label or colour `fill`."""
+    """Delete objects; the hole takes the nearest value, or the label or colour `fill`."""
     edit.canvas.exchange(edit.selection().mask, [], edit.fill())
 
 
 @operation("recolour", "select", "to")
 def _recolour(edit: Edit) -> None:
-    """Gives the selected pixels the label or colour `to`."""
+    """Give the selected pixels the label or colour `to`."""
     edit.canvas.values[edit.selection().mask] = edit.paint("to")
 
 
 @operation("paste", "select", "x", "y", "factor", "fx", "fy")
 def _paste(edit: Edit) -> None:
-    """Lays what is selected in a source on the map, scaled, its top left at x, y or where it is there."""
+    """Copy a selection from a source, scaled, with its top left at x, y or where it is in the source."""
     selection = edit.selection(elsewhere=True)
     source, canvas = selection.canvas, edit.canvas
     if source.palette != canvas.palette:
         names = [map_.palette.name if map_.palette else "no palette" for map_ in (source, canvas)]
-        raise ValueError(f"select: the source has {names[0]} but the map {names[1]}; convert one of them")
+        raise ValueError(f"select: the source has {names[0]} but the map has {names[1]}; convert one of them")
     fx, fy = edit.factors()
     for piece in source.cut(selection.mask, together=True):
         x, y = edit.pixels("x", piece.x), edit.pixels("y", piece.y)
@@ -181,9 +182,9 @@ def _paste(edit: Edit) -> None:
 
 @operation("order", "select", "to", "of")
 def _order(edit: Edit) -> None:
-    """Brings objects to the "front" or "back" of those selected by `of`, to the front also of all.
+    """Bring objects to the "front" or "back" of the objects in `of`; without `of`, to the front of all.
 
-    A flat map does not tell what is behind an object: only what earlier edits covered comes to light.
+    A flat map does not know what is behind an object, so this uncovers only what earlier edits covered.
     """
     if edit.canvas.palette is None:
         raise ValueError("order needs a map with a palette; on a depth map use the op depth")
@@ -197,7 +198,7 @@ def _order(edit: Edit) -> None:
 
 @operation("depth", "select", "set", "add")
 def _depth(edit: Edit) -> None:
-    """Sets selected pixels to a brightness in 0..1, or adds one in -1..1; in a depth map near is bright."""
+    """Set selected pixels to a brightness in 0..1, or add one in -1..1; in a depth map near is bright."""
     canvas, mask = edit.canvas, edit.selection().mask
     if canvas.palette is not None:
         raise ValueError("depth needs a map without palette; on a segmentation map use the op order")
@@ -212,18 +213,18 @@ def _depth(edit: Edit) -> None:
 
 @operation("stroke", "points", "width", "colour")
 def _stroke(edit: Edit) -> None:
-    """Draws a line of `width` pixels through points [[x, y], …] in a label or colour."""
+    """Draw a line of `width` pixels through points [[x, y], …] in a label or colour."""
     mask = stroke_mask(edit.points("points"), edit.whole("width", 1, low=1), edit.canvas.values.shape[:2])
     edit.canvas.paint(mask, edit.paint("colour"))
 
 
 @operation("text", "text", "x", "y", "scale", "colour")
 def _text(edit: Edit) -> None:
-    """Writes a text in letters of 5 x 7 pixels times scale, its top left at x, y, in a label or colour."""
+    """Write a text in letters of 5 x 7 pixels times scale, from the top left x, y, in a label or colour."""
     text = edit.text("text")
     unknown = sorted(set(text.upper()) - FONT.keys() - {"\n"})
     if unknown:
-        raise edit.wrong("text", f"of the characters {''.join(FONT)}, without {' '.join(unknown)}")
+        raise edit.wrong("text", f"a text of the characters {''.join(FONT)}, without {' '.join(unknown)}")
     x, y, scale = edit.pixels("x", 0), edit.pixels("y", 0), edit.whole("scale", 1, 1, 1000)
     mask, value = text_mask(text), edit.paint("colour")
     piece = Piece(x, y, mask, np.broadcast_to(value, (*mask.shape, *np.shape(value))))

@@ -1,4 +1,4 @@
-"""The labels of a segmentation model that knows none of our palettes, as labels of a palette."""
+"""Foreign labels, those of any segmentation model, are matched to the labels of a palette."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from .conversion import counterparts
 from .palettes import PALETTES, Palette
 from .prompt_objects import labels_from
 
-KNOWN = 0.5  # the fraction of a palette's names from which on a model is taken to be trained on it
+KNOWN = 0.5  # a model counts as trained on a palette if at least this share of its names is in it
 
 
 def counterparts_of(names: Sequence[str], target: Palette) -> dict[str, str | None]:
-    """For every name that a model has for a label, the label of `target` that stands for it, or None.
+    """The counterpart in `target` of every label name of a model, or None.
 
-    A name may list words for one thing with commas, as ADE20K's full names do, and end in -merged, as COCO's
-    panoptic ones do. Where the names are those of a palette of ours, its table to `target` counts; else, and
-    for the names that are not, the label of the same name or one that the word means (`object_words`).
+    A name may list several words for one thing, separated by commas, as in ADE20K's full names, and may end
+    in -merged, as in COCO's panoptic names. If the names belong to a built-in palette, its table to `target`
+    is used. Any other name is matched to the label with the same name, or to a label that the word means
+    (`object_words`).
     """
     spelled = {name: _spellings(name) for name in names}
     home = max(PALETTES.values(), key=lambda palette: len(_named_in(palette, spelled)))
@@ -32,7 +33,7 @@ def counterparts_of(names: Sequence[str], target: Palette) -> dict[str, str | No
 
 
 def _named_in(palette: Palette, spelled: dict[str, list[str]]) -> dict[str, str]:
-    """The palette's label for each of the names that it has."""
+    """The palette's label for each name that it knows."""
     labels = {" ".join(_words(label)): label for label in palette.labels}
     found = {
         name: next((labels[word] for word in words if word in labels), None)
@@ -42,7 +43,7 @@ def _named_in(palette: Palette, spelled: dict[str, list[str]]) -> dict[str, str]
 
 
 def _meant(words: list[str], target: Palette) -> str | None:
-    """The label of `target` that the first of these words means that means one."""
+    """The label of `target` for the first of these words that means one, or None."""
     labels = {" ".join(_words(label)): label for label in target.labels}
     for word in words:
         if word in labels:
@@ -57,7 +58,7 @@ def _meant(words: list[str], target: Palette) -> str | None:
 
 
 def _spellings(name: str) -> list[str]:
-    """The words for one thing that a name lists, in small letters, without -merged."""
+    """The words for one thing that a name lists, in lower case, without -merged."""
     parts = (re.sub(r"-merged$", "", part.strip().casefold()) for part in re.split("[,;]", name))
     return [" ".join(_words(part)) for part in parts if part]
 

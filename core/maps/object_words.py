@@ -1,4 +1,4 @@
-"""What prompts call the labels of palettes, and the words in them that only look like objects."""
+"""Tables of words that prompts use for the labels of palettes, and of words that only look like objects."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ COCO_STUFF_WORDS: dict[str, list[str]] = _table("""
     wall-wood: wooden wall; water-other: lake, pond, puddle, swimming pool, waterfall, fountain;
     waterdrops: water drop, raindrop, droplet; window-blind: blind, shutter; wood: log, timber, firewood
 """)
-"""Words for COCO-Stuff's labels. Worn clothes are not among them: there they are part of the person."""
+"""Words for COCO-Stuff's labels. Worn clothes are left out, because COCO-Stuff counts them to the person."""
 
 ADE20K_WORDS: dict[str, list[str]] = _table("""
     ashcan: trash can, garbage can, dustbin, wastebasket; bathtub: bath, tub; apparel: dress, shirt, jacket,
@@ -100,7 +100,7 @@ ADE20K_WORDS: dict[str, list[str]] = _table("""
     swimming pool: pool; chest of drawers: dresser; animal: fox, wolf, lion, tiger, monkey, rabbit, deer,
     goat, pig, camel, fish, squirrel
 """)
-"""Words for ADE20K's labels beside those that COCO-Stuff's words lead to."""
+"""Words for ADE20K's labels that COCO-Stuff's words do not already lead to."""
 
 CELEBAMASK_WORDS: dict[str, list[str]] = _table("""
     skin: face; eye_g: glasses, eyeglasses, eye glasses, spectacles, sunglasses; l_eye: left eye, eye;
@@ -109,7 +109,7 @@ CELEBAMASK_WORDS: dict[str, list[str]] = _table("""
     hat: cap, helmet, beanie; ear_r: earring; neck_l: necklace; cloth: clothes, clothing, shirt, dress,
     jacket, suit, coat, sweater, blouse
 """)
-"""Words for CelebAMask-HQ's labels; one for what comes in twos names both."""
+"""Words for CelebAMask-HQ's labels; a word for a paired part, such as eyes, names both labels."""
 
 PLURALS: dict[str, list[str]] = _table("""
     person: people; man: men; woman: women; human: humans; child: children; mouse: mice; goose: geese;
@@ -117,13 +117,13 @@ PLURALS: dict[str, list[str]] = _table("""
     knife: knives; shelf: shelves; leaf: leaves; calf: calves; wolf: wolves; tomato: tomatoes;
     potato: potatoes; mango: mangoes; scissors: scissors
 """)
-"""Plurals that no rule gives."""
+"""Irregular plurals."""
 
 WIDER: dict[str, list[str]] = _table("""
     table: dining table; plant-other: potted plant; building-other: house, skyscraper; sky-other: clouds;
     fruit: apple, banana, orange; vegetable: broccoli, carrot; water-other: river, sea
 """)
-"""Labels of COCO-Stuff that leave out what has a label of its own, though a prompt's word means it too."""
+"""Narrower labels that also count as a wider label of COCO-Stuff: a dining table is a table."""
 
 NO_OBJECTS: list[str] = _listed("""
     couple of, bus stop, bus station, train station, car park, parking lot, dog house, bird house, cat food,
@@ -133,16 +133,16 @@ NO_OBJECTS: list[str] = _listed("""
     painting, rim light, ambient light, natural light, soft light, volumetric light, studio light, cinematic
     light, golden light, warm light, morning light, cat eye, tie dye, paper art
 """)
-"""Phrases with a label's name in them that name no object."""
+"""Phrases that contain a label's name but name no object."""
 
 NO_NOUNS = _words("solid structural")
-"""What is left of a label without its ending, but names nothing."""
+"""Beginnings of labels that name no object without their ending."""
 
 MATERIALS = _words("orange straw wood metal plastic paper stone cardboard cloth glass")
-"""Labels that say what the next word is like or made of: an orange shirt, a stone bridge."""
+"""Labels that may describe the next word: an orange shirt, a stone bridge."""
 
 LEADING = _words("baby light mother rock water")
-"""Labels that belong to the next word only where that is an object or a colour: a baby bear, light blue."""
+"""Labels that describe the next word only if that is an object or a colour: a baby bear, light blue."""
 
 COLOURS = _words("""
     red yellow green blue purple pink brown black white grey gray orange golden silver beige
@@ -153,7 +153,7 @@ BETWEEN = _words("""
     from for against around between inside outside atop onto into through left right is are was were lies sits
     stands has that which while as the a an
 """)
-"""Words after which a material stood for itself: an orange on a plate."""
+"""Words that do not let a material before them describe what follows: an orange on a plate."""
 
 NUMBERS: dict[str, int] = {
     word: int(number)
@@ -163,4 +163,4 @@ NUMBERS: dict[str, int] = {
     """).items()
     for word in (number, *words)
 }
-"""What objects are counted by, in words and figures."""
+"""Words and figures that count objects."""

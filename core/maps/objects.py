@@ -1,7 +1,7 @@
-"""The objects of a map of labels: finding them, cutting them out as pieces, filling the place they leave.
+"""Objects of a label map: find them, cut them out as pieces, and fill the holes they leave.
 
-An object is a connected region of one label; pixels that touch at a corner are connected. Nothing is
-interpolated, so no new value comes in.
+An object is a connected area of one label; pixels that touch at a corner are connected. Values are never
+interpolated, so no new value appears.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import numpy as np
 
 from ..small_objects.boxes import Box
 
-FAR = 1 << 62  # sorts behind every distance, and a distance can still be added to it
+FAR = 1 << 62  # greater than every distance, and a distance can still be added without overflow
 
 
 @dataclass(eq=False)
 class MapObject:
     """One object of a map.
 
-    label: the label of its pixels. area: how many they are. box: the smallest that holds them.
+    label: the label of its pixels. area: the number of its pixels. box: the smallest box around them.
     """
 
     label: int
@@ -32,20 +32,20 @@ class MapObject:
 
     @property
     def mask(self) -> np.ndarray:
-        """Its pixels in the map, bool (H, W); made anew each time, since a noisy map has thousands."""
+        """Bool (H, W): the object's pixels in the map. It is not kept, since a noisy map has thousands."""
         return self.numbers == self.number
 
     @property
     def crop(self) -> np.ndarray:
-        """Its pixels in its box, bool (height, width)."""
+        """Bool (height, width): the object's pixels in its box."""
         return self.numbers[self.box.index[1:]] == self.number
 
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """Pixels cut out of a map, or to be laid on it; they may lie past its edge.
+    """Pixels that were cut out of a map or will be laid on it; they may reach past its edge.
 
-    x, y: where the top left goes. mask: which pixels count, bool (h, w). values: (h, w) or (h, w, 3).
+    x, y: the place of the top left. mask: bool (h, w), the pixels that count. values: (h, w) or (h, w, 3).
     """
 
     x: int
@@ -65,20 +65,20 @@ class Piece:
         return replace(self, mask=np.flip(self.mask, axis), values=np.flip(self.values, axis))
 
     def resized(self, box: Box, width: int, height: int) -> Piece:
-        """Stretched to `box`, of which only the part inside a map of `width` x `height` is made."""
+        """The piece stretched to `box`, clipped to a map of `width` x `height`."""
         x, columns = _samples(self.box.width, box.x, box.width, width)
         y, rows = _samples(self.box.height, box.y, box.height, height)
         grid = np.ix_(rows, columns)
         return Piece(x, y, self.mask[grid], self.values[grid])
 
     def scaled(self, fx: float, fy: float, width: int, height: int) -> Piece:
-        """Scaled about its centre, to at least one pixel; of it, the part inside a map of that size."""
+        """The piece scaled about its centre, clipped to a map of `width` x `height`; at least one pixel."""
         old = self.box
         new = Box(0, 0, max(1, round(old.width * fx)), max(1, round(old.height * fy)))
         return self.resized(_centred(new, old), width, height)
 
     def rotated(self, degrees: float) -> Piece:
-        """Turned clockwise about its centre."""
+        """The piece rotated clockwise about its centre."""
         turns, rest = divmod(degrees % 360, 90)
         if rest:
             return self._turned(math.radians(degrees % 360))
@@ -102,7 +102,7 @@ class Piece:
         return Piece(left, top, inside & self.mask[row, column], self.values[row, column])
 
     def clipped(self, width: int, height: int) -> Piece:
-        """The part inside a map of `width` x `height`, perhaps of no pixels."""
+        """The part of the piece inside a map of `width` x `height`; it may be empty."""
         left, top = max(self.x, 0), max(self.y, 0)
         right, bottom = max(min(self.box.right, width), left), max(min(self.box.bottom, height), top)
         part = slice(top - self.y, bottom - self.y), slice(left - self.x, right - self.x)
@@ -114,9 +114,9 @@ def objects_of(
 ) -> list[MapObject]:
     """The objects of a map, the largest first, then by the top and left of their boxes.
 
-    labels: integers or bools (H, W). minimal_area: the fraction of the map below which an object is left
-    out, as in `object_recall`. ignore: labels that are background. Raises ValueError for other shapes
-    and types, and for a fraction outside 0..1.
+    labels: integers or bools (H, W). minimal_area: the smallest share of the map an object must cover, as in
+    `object_recall`. ignore: labels of the background, which is no object. Raises ValueError for other shapes
+    and types, and for a share outside 0..1.
     """
     labels = np.asarray(labels)
     if labels.ndim != 2 or labels.dtype.kind not in "biu":
@@ -141,7 +141,7 @@ def objects_of(
 
 
 def connected_to(mask: np.ndarray, seeds: np.ndarray) -> np.ndarray:
-    """The objects of a mask that hold one of the seeds at least; all are bool (H, W)."""
+    """Bool (H, W): the objects of a mask that contain at least one of the seeds, both bool (H, W)."""
     numbers, found, _, _ = _components(mask)
     reached = np.zeros(len(found), bool)
     reached[numbers[mask & seeds]] = True
@@ -153,9 +153,9 @@ def fill_holes_by_nearest(
 ) -> np.ndarray:
     """A copy in which every pixel of the holes has the value of the nearest pixel outside them.
 
-    labels: (H, W) or (H, W, channels). hole_mask: bool (H, W). Distances are Euclidean between pixels'
-    centres; of equally near pixels the first in scan order counts. skipped: bool (H, W), more pixels whose
-    values are not taken. Raises ValueError when the shapes differ or when nothing is outside.
+    labels: (H, W) or (H, W, channels). hole_mask: bool (H, W). Distances are Euclidean, between the centres
+    of pixels; of equally near pixels the first in scan order is taken. skipped: bool (H, W), more pixels
+    whose values are not used. Raises ValueError if the shapes differ or if no pixel is outside.
     """
     labels, hole = np.asarray(labels), np.asarray(hole_mask, bool)
     if hole.shape != labels.shape[:2]:
@@ -168,7 +168,7 @@ def fill_holes_by_nearest(
     closed = hole if skipped is None else hole | skipped
     if closed.all():
         raise ValueError(f"hole_mask covers the whole map {hole.shape}; leave pixels to fill it from")
-    # the nearest pixel outside is never further than the first row or column around the holes
+    # the nearest pixel outside is never farther than the first row or column around the holes
     window = box_of(closed).grow(1).clip(hole.shape[1], hole.shape[0]).index[1:]
     inner = hole[window]
     filled[window][inner] = labels[window][_nearest_outside(closed[window], inner)]
@@ -176,10 +176,10 @@ def fill_holes_by_nearest(
 
 
 def crumbs_around(labels: np.ndarray, hole_mask: np.ndarray) -> np.ndarray:
-    """The objects of fewer pixels than a tenth of a hole that touch it or another crumb, bool (H, W).
+    """Bool (H, W): crumbs, objects smaller than a tenth of the hole that touch it or another crumb.
 
-    Sampled maps have such crumbs around their objects; spread over the hole they would be large patches.
-    labels: integers, none negative (H, W). hole_mask: bool (H, W).
+    Sampled maps have crumbs around their objects; spread over the hole they would become large patches.
+    labels: integers (H, W), none negative. hole_mask: bool (H, W).
     """
     numbers, _, areas, _ = _components(np.where(hole_mask, np.int16(-1), labels))
     small = (10 * areas < np.count_nonzero(hole_mask))[numbers]
@@ -187,20 +187,20 @@ def crumbs_around(labels: np.ndarray, hole_mask: np.ndarray) -> np.ndarray:
 
 
 def box_of(mask: np.ndarray) -> Box:
-    """The smallest box around the set pixels of a mask (H, W), which must have some."""
+    """The smallest box around the set pixels of a mask (H, W), which must not be empty."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     x, y = int(columns[0]), int(rows[0])
     return Box(x, y, int(columns[-1]) + 1 - x, int(rows[-1]) + 1 - y)
 
 
 def _centred(box: Box, on: Box) -> Box:
-    """`box` with the centre of `on`, rounded so that the way back ends on the very same pixels."""
+    """`box` moved to the centre of `on`, rounded so that the way back gives the same pixels."""
     x, y = on.x + int((on.width - box.width) / 2), on.y + int((on.height - box.height) / 2)
     return Box(x, y, box.width, box.height)
 
 
 def _samples(length: int, start: int, size: int, limit: int) -> tuple[int, np.ndarray]:
-    """First visible pixel and the source pixels of `length` pixels drawn as `size` from `start` on."""
+    """Stretch `length` pixels to `size` from `start` on: the first visible pixel, and the source of each."""
     first = max(0, -start)
     visible = np.arange(first, min(size, limit - start))
     return start + first, (2 * visible + 1) * length // (2 * size)
@@ -209,8 +209,8 @@ def _samples(length: int, start: int, size: int, limit: int) -> tuple[int, np.nd
 def _components(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Connected components, numbered by their first pixel in scan order.
 
-    Returns the number of every pixel (H, W) and per component label, area and x, y, right, bottom.
-    Union-find on runs: the nodes are the stretches of one label in a row.
+    Returns the number of every pixel (H, W), and for each component its label, area and x, y, right, bottom.
+    It is a union-find whose nodes are runs, the stretches of one label in a row.
     """
     width = labels.shape[1]
     begins = np.ones(labels.shape, bool)
@@ -232,7 +232,7 @@ def _components(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray,
 
 
 def _touching(labels: np.ndarray, runs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of runs of one label that touch between a row and the next, straight or diagonally."""
+    """Pairs of runs of one label in neighbouring rows that touch, straight or diagonally."""
     width = labels.shape[1]
     above, below = [], []
     for shift in (-1, 0, 1):
@@ -248,10 +248,10 @@ def _touching(labels: np.ndarray, runs: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def _roots(count: int, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The smallest node that each of `count` nodes is connected with by the edges a–b.
+    """For each of `count` nodes, the smallest node that it is connected to by the edges a–b.
 
-    In every round each tree hooks onto its smallest neighbour and is flattened, which at least halves the
-    trees in two rounds.
+    In every round each tree hooks onto its smallest neighbour and is flattened. Two rounds at least halve the
+    number of trees.
     """
     parent = np.arange(count)
     while True:
@@ -266,10 +266,10 @@ def _roots(count: int, a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _nearest_outside(hole: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Row and column of the nearest pixel outside for each wanted pixel of a hole in scan order.
+    """Row and column of the nearest pixel outside, for each wanted pixel of a hole in scan order.
 
-    Separable: the nearest row in every column first, then the best column. A candidate is the number
-    distance² * pixels + position, so that its minimum also settles which of equally near pixels counts.
+    The search is separable: first the nearest row in every column, then the best column. A candidate is the
+    number distance² * pixels + position, so its minimum also decides between equally near pixels.
     """
     height, width = hole.shape
     rows = np.arange(height)[:, None]
@@ -277,7 +277,7 @@ def _nearest_outside(hole: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, 
     above = np.maximum.accumulate(np.where(hole, -none, rows), 0)
     below = np.minimum.accumulate(np.where(hole, none, rows)[::-1], 0)[::-1]
     row = np.where(rows - above <= below - rows, above, below)
-    candidates = np.full((height, 3 * width), FAR)  # the margins spare a check for the picture's edge
+    candidates = np.full((height, 3 * width), FAR)  # margins, so that no check for the edge is needed
     candidates[:, width : 2 * width] = np.where(
         hole.all(0), FAR, (row - rows) ** 2 * hole.size + row * width + np.arange(width)
     )

@@ -1,4 +1,4 @@
-"""Palettes of segmentation maps: label names and the colours they are painted in."""
+"""Palettes give the labels of segmentation maps their names and colours."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 class Palette:
     """A named list of labels; label i is painted in colour i.
 
-    name: how users choose it. labels: N names, all different. colours: N RGB triples in 0..255, all
-    different but for one pair of ADE20K's. At most 256 labels.
+    name: the name that users choose it by. labels: N names, all different, at most 256. colours: N RGB
+    triples in 0..255, all different except one pair in ADE20K.
     """
 
     name: str
@@ -21,7 +21,7 @@ class Palette:
     colours: tuple[tuple[int, int, int], ...]
 
     def index(self, label: str) -> int:
-        """Index of a label. Raises ValueError for a name that the palette lacks."""
+        """The index of a label. Raises ValueError for a name that is not in the palette."""
         try:
             return self._indices[label]
         except KeyError:
@@ -32,7 +32,7 @@ class Palette:
     def encode(self, labels: np.ndarray) -> np.ndarray:
         """Paint label indices (..., H, W) as RGB uint8 (..., H, W, 3).
 
-        Raises ValueError when an index is not in the palette.
+        Raises ValueError if an index is not in the palette.
         """
         labels = np.asarray(labels)
         if labels.size and not 0 <= labels.min() <= labels.max() < len(self.labels):
@@ -43,7 +43,7 @@ class Palette:
         return self.table[labels]
 
     def decode(self, colours: np.ndarray) -> np.ndarray:
-        """Label indices uint8 (..., H, W) of the palette colours nearest to RGB uint8 (..., H, W, 3).
+        """The label indices uint8 (..., H, W) of the palette colours nearest to RGB uint8 (..., H, W, 3).
 
         Of equally near labels the first is taken. Raises ValueError for anything but uint8 RGB.
         """
@@ -60,7 +60,7 @@ class Palette:
         for start in range(0, len(unique), CHUNK):
             part = unique[start : start + CHUNK]
             rgb = np.stack([part >> 16, part >> 8 & 255, part & 255], 1).astype(np.float32)
-            # |c|²/2 - p·c orders the colours c as |p - c|² does; these numbers are exact in float32
+            # |c|²/2 - p·c gives the colours c the same order as |p - c|², and is exact in float32
             found[start : start + CHUNK] = (half - rgb @ table.T).argmin(1)
         return found[inverse].reshape(packed.shape)
 
@@ -78,9 +78,9 @@ CHUNK = 1 << 14  # colours compared at once: keeps the distances under 20 MB
 
 
 def voc_colour(index: int) -> tuple[int, int, int]:
-    """The PASCAL VOC colour of a label: its bits dealt out in threes to the high bits of R, G and B.
+    """The PASCAL VOC colour of a label: its bits, in groups of three, go to the high bits of R, G and B.
 
-    As `VOClabelcolormap` in the PASCAL VOC development kit.
+    The same as `VOClabelcolormap` in the PASCAL VOC development kit.
     """
     red = green = blue = 0
     for bit in range(8):
@@ -118,17 +118,18 @@ def _coco_stuff() -> Palette:
 
 
 COCO_STUFF = _coco_stuff()
-"""The 183 labels of COCO-Stuff (0 unlabeled, 1 to 91 things, 92 to 182 stuff) in the PASCAL VOC colours."""
+"""The 183 labels of COCO-Stuff (0 unlabeled, 1 to 91 things, 92 to 182 stuff) in PASCAL VOC colours."""
 
 COCO_STUFF_FGDM = Palette(
     "coco-stuff-fgdm", COCO_STUFF.labels, (COCO_STUFF.colours[-1], *COCO_STUFF.colours[:-1])
 )
-"""COCO-Stuff as FG-DM's released code paints it (`ldm/data/semantic.py`): label i in the colour of i - 1.
+"""COCO-Stuff as FG-DM's released code paints it (`ldm/data/semantic.py`): label i has the colour of i - 1.
 
-It reads COCO-Stuff's PNG files, which number the labels from person, 0, on; unlabeled takes the last colour.
+That code reads COCO-Stuff's PNG files, where person has the number 0; unlabeled takes the last colour.
 """
 
-# As in ControlNet's annotators (OneFormer's `register_ade20k_panoptic.py`, UniFormer's `ade_palette`).
+# The colours of ControlNet's annotators (OneFormer's `register_ade20k_panoptic.py`, UniFormer's
+# `ade_palette`).
 _ADE20K = """
     wall 787878, building b47878, sky 06e6e6, floor 503232, tree 04c803, ceiling 787850, road 8c8c8c,
     bed cc05ff, windowpane e6e6e6, grass 04fa07, cabinet e005ff, sidewalk ebff07, person 96053d, earth
@@ -157,7 +158,7 @@ _ADE20K = """
 """
 
 
-# As `g_color.py` of CelebAMask-HQ paints what its `g_mask.py` numbers.
+# The colours of `g_color.py` in CelebAMask-HQ, in the order of its `g_mask.py`.
 _CELEBAMASK = """
     background 000000, skin cc0000, nose 4c9900, eye_g cccc00, l_eye 3333ff, r_eye cc00cc, l_brow
     00ffff, r_brow ffcccc, l_ear 663300, r_ear ff0000, mouth 66cc00, u_lip ffff00, l_lip 000099, hair
@@ -171,13 +172,13 @@ def _painted(name: str, table: str) -> Palette:
 
 
 ADE20K = _painted("ade20k", _ADE20K)
-"""The 150 labels of ADE20K's scene parsing in the colours that ControlNet's segmentation models read.
+"""The 150 labels of ADE20K's scene parsing in the colours that segmentation ControlNets read.
 
 Road and skyscraper share one colour, which decodes as road.
 """
 
 CELEBAMASK = _painted("celebamask", _CELEBAMASK)
-"""The 19 labels of CelebAMask-HQ; eye_g are glasses, ear_r an earring, neck_l a necklace."""
+"""The 19 labels of CelebAMask-HQ; eye_g means glasses, ear_r an earring, neck_l a necklace."""
 
 PALETTES: dict[str, Palette] = {p.name: p for p in (COCO_STUFF, COCO_STUFF_FGDM, ADE20K, CELEBAMASK)}
 """All palettes by name."""

@@ -1,8 +1,8 @@
-"""The objects that a prompt names, as labels of a palette.
+"""Prompt objects are the labels of a palette that a prompt names.
 
-A word or phrase stands for a label when it is the label's name, that name without its ending ("sky" for
-sky-other), another word for it (`object_words`) or a plural of these. The longest phrase counts, so that a
-hot dog is no dog. Little grammar is known beyond that; the list is meant to be shown and edited.
+A word or phrase names a label if it is the label's name, that name without its ending ("sky" for sky-other),
+another word for it (`object_words`) or a plural of these. The longest phrase counts, so a hot dog is not a
+dog. The module knows little grammar beyond that; the list is meant to be shown and edited.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ from .object_words import (
 from .palettes import ADE20K, CELEBAMASK, COCO_STUFF, Palette
 
 Words = tuple[str, ...]
-ENDINGS = ("other", "stuff")  # of labels for what the other labels leave out
+ENDINGS = ("other", "stuff")  # endings of labels for everything that the more special labels leave out
 
 
 def objects_in(prompt: str, palette: Palette) -> list[str]:
-    """The palette's labels that a prompt names, in the prompt's order, each once.
+    """The labels of a palette that a prompt names, in the order of the prompt, each once.
 
-    Emphasis such as (word:1.2) is seen through; embedding:name and <lora:name> are no words; commas, full
-    stops and BREAK end a phrase. What follows "no" or "without" is left out.
+    Emphasis such as (word:1.2) is read as the word; embedding:name and <lora:name> are ignored; commas, full
+    stops and BREAK end a phrase. Objects after "no" or "without" are left out.
     """
     return list(counts_in(prompt, palette))
 
 
 def counts_in(prompt: str, palette: Palette) -> dict[str, int]:
-    """How many of each object a prompt asks for at least, in the prompt's order.
+    """How many of each object a prompt asks for at least, in the order of the prompt.
 
-    The numbers and articles before an object are added up: 3 in "two dogs and a dog". Without any it is 1.
+    Numbers and articles before an object are added up: "two dogs and a dog" gives 3. Without any it is 1.
     """
     counts: dict[str, int] = {}
     for labels, number in _mentions(prompt, palette):
@@ -55,10 +55,10 @@ def counts_in(prompt: str, palette: Palette) -> dict[str, int]:
 
 
 def labels_from(text: str, palette: Palette) -> list[int]:
-    """Indices of the labels in a list of names or of other words for them, each once, in its order.
+    """The indices of the labels in a list of names or other words for them, in its order, each once.
 
-    text: separated by commas, semicolons or line ends. Raises ValueError that tells the names that the
-    palette does not know, with the closest that it knows.
+    text: names separated by commas, semicolons or line breaks. Raises ValueError that lists the names that
+    are not in the palette, each with the closest ones that are.
     """
     lexicon = _lexicon(palette)
     found: list[str] = []
@@ -79,11 +79,11 @@ def labels_from(text: str, palette: Palette) -> list[int]:
 
 
 def shown_by(labels: Iterable[int], palette: Palette) -> dict[str, list[int]]:
-    """For each wanted label, by name, all labels that show it in a map, as `recall.ranked` takes them.
+    """For the name of each wanted label, all labels that count as it in a map, as `recall.ranked` takes them.
 
-    A wall may be wall-brick, and a door in COCO-Stuff's own maps is always door-stuff, so a label without
-    ending, or with -other or -stuff, is shown by every label with the same beginning, and by those in
-    `object_words.WIDER`. Labels painted in one colour show each other, as ADE20K's road and skyscraper do.
+    A wall may be wall-brick, and a door in COCO-Stuff's own maps is always door-stuff. So every label with
+    the same beginning, and every label in `object_words.WIDER`, counts as a label without ending or with
+    -other or -stuff. Labels with the same colour count as each other, such as ADE20K's road and skyscraper.
     """
     return {palette.labels[label]: _showing(label, palette) for label in labels}
 
@@ -99,7 +99,7 @@ def _showing(index: int, palette: Palette) -> list[int]:
 
 
 def _mentions(prompt: str, palette: Palette) -> Iterator[tuple[Words, int]]:
-    """The labels of each word or phrase that names an object, and the number before it, 0 without."""
+    """Yield the labels of each word or phrase that names an object, and the number before it, 0 if none."""
     lexicon = _lexicon(palette)
     longest = max(map(len, lexicon), default=0)
     for words in _phrases(prompt):
@@ -114,7 +114,7 @@ def _mentions(prompt: str, palette: Palette) -> Iterator[tuple[Words, int]]:
 
 
 def _spans(words: Words, lexicon: dict[Words, Words], longest: int) -> dict[int, int]:
-    """Start and end of the phrases that the lexicon knows, from left to right, the longest first."""
+    """The start and end of each phrase in the lexicon, from left to right; at each start the longest."""
     spans, start = {}, 0
     while start < len(words):
         ends = range(min(start + longest, len(words)), start, -1)
@@ -126,7 +126,7 @@ def _spans(words: Words, lexicon: dict[Words, Words], longest: int) -> dict[int,
 
 
 def _qualifies(words: Words, start: int, end: int, spans: dict[int, int]) -> bool:
-    """Whether a word only says what the next one is like."""
+    """Whether a word only describes the next one."""
     word, rest = words[start], words[end:]
     if not rest or end > start + 1 or word not in MATERIALS | LEADING:
         return False
@@ -153,7 +153,7 @@ def _phrases(text: str) -> list[Words]:
 
 @lru_cache(maxsize=16)
 def _lexicon(palette: Palette) -> dict[Words, Words]:
-    """The labels of every phrase, () for those that name none. Names come before other words."""
+    """The labels of every phrase, () for a phrase that names none. Names take precedence over other words."""
     lexicon: dict[Words, Words] = {}
     _add(lexicon, ((label, label) for label in palette.labels))
     lexicon |= {words: () for (words,) in map(_phrases, NO_OBJECTS) if words not in lexicon}
@@ -172,7 +172,7 @@ def _lexicon(palette: Palette) -> dict[Words, Words]:
 
 
 def _add(lexicon: dict[Words, Words], named: Iterable[tuple[str, str]]) -> None:
-    """Add the names of labels, then their plurals, where the lexicon does not know them yet."""
+    """Add the names of labels, then their plurals, unless the lexicon already knows them."""
     phrases = [(label, tuple(word for words in _phrases(name) for word in words)) for label, name in named]
     phrases = [(label, words) for label, words in phrases if words]
     for forms in (phrases, [(label, (*words[:-1], _plural(words[-1]))) for label, words in phrases]):
@@ -183,7 +183,7 @@ def _add(lexicon: dict[Words, Words], named: Iterable[tuple[str, str]]) -> None:
 
 
 def _short_names(palette: Palette) -> Iterator[tuple[str, str]]:
-    """A label without the ending -other or -stuff; with another ending, turned round: brick wall."""
+    """Yield labels without the ending -other or -stuff; other endings are put in front: brick wall."""
     for label in palette.labels:
         beginning, _, ending = label.partition("-")
         if ending in ENDINGS and beginning not in NO_NOUNS:

@@ -1,7 +1,7 @@
-"""Object recall: how many of the wanted objects a segmentation map shows (FG-DM, section 4).
+"""Object recall is the share of the wanted objects that a segmentation map shows (FG-DM, section 4).
 
-What counts of an object are its solid pixels, those in some 3x3 square of its label. Along the seam of two
-objects a VAE mixes their colours to that of a third, in lines that add up to an object that nobody sees.
+Only the solid pixels of an object count, those in a 3x3 square of its label. Along the seam of two objects a
+VAE can mix their colours to the colour of a third, in lines that would add up to an object that nobody sees.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from torch.nn import functional as F
 def object_recall(labels: Tensor, wanted: Sequence[int], minimal_area: float = 0.003) -> float:
     """|{o in wanted: o's solid pixels are at least `minimal_area` of the map}| / |wanted|.
 
-    labels: integer (H, W) label of every pixel; wanted: the labels of the prompt's objects, at least one;
-    minimal_area: a fraction of the map. Raises ValueError when nothing is wanted.
+    labels: integers (H, W), the label of every pixel. wanted: the labels of the prompt's objects, at least
+    one. minimal_area: the smallest share of the map an object must cover to count. Raises ValueError if
+    nothing is wanted.
     """
     if not wanted:
         raise ValueError("wanted: no object is given, so there is nothing to recall; name at least one.")
@@ -29,11 +30,11 @@ def object_recall(labels: Tensor, wanted: Sequence[int], minimal_area: float = 0
 
 @dataclass(frozen=True)
 class Candidate:
-    """One of the maps that were ranked.
+    """One of the ranked maps.
 
-    index: its place among them. recall: the fraction of the wanted objects that it shows. found, missing:
-    their names, in the order wanted. areas: the fraction of the map that each covers solidly. area: the
-    fraction that all of them cover.
+    index: its index before ranking. recall: the share of the wanted objects that it shows. found, missing:
+    the names of the objects it shows and lacks, in the order wanted. areas: the share of the map that the
+    solid pixels of each object cover. area: the share that all of them cover.
     """
 
     index: int
@@ -51,13 +52,13 @@ def ranked(
     minimal_area: float = 0.003,
     seeds: Sequence[int] | None = None,
 ) -> list[Candidate]:
-    """The maps as candidates, the best first: by recall, then the area of the wanted objects, then the seed.
+    """The maps as candidates, the best first: by recall, then by area of the wanted objects, then by seed.
 
-    labels: integers (N, H, W), whatever made them. wanted: the objects by name, each with the labels that
-    show it, e.g. {"dog": [18], "wall": [171, 173]}. minimal_area: the fraction of a map from which on an
-    object counts as shown. seeds: one for each map; without, the maps are numbered. Raises ValueError when
-    there is no map or nothing wanted, for labels of another type or shape, an object without labels, an area
-    outside 0..1 and seeds that are not as many as the maps.
+    labels: integers (N, H, W), from any source. wanted: for the name of each object, the labels that count as
+    it, e.g. {"dog": [18], "wall": [171, 173]}. minimal_area: the smallest share of the map an object must
+    cover to count. seeds: one for each map; by default their indices. Raises ValueError if there is no map or
+    nothing is wanted, for labels of another type or shape, an object without labels, an area outside 0..1,
+    and another number of seeds than of maps.
     """
     labels = torch.as_tensor(labels)
     if labels.ndim != 3 or not labels.numel() or labels.is_floating_point() or labels.is_complex():
@@ -76,7 +77,7 @@ def ranked(
     groups = [list(group) for group in wanted.values()]
     if not all(groups):
         name = list(wanted)[[bool(group) for group in groups].index(False)]
-        raise ValueError(f"wanted: {name!r} comes without labels; give those that show it")
+        raise ValueError(f"wanted: {name!r} has no labels; give the labels that count as it")
     groups.append([label for group in groups for label in group])
     candidates = []
     for index, (seed, (*areas, area)) in enumerate(zip(seeds, _areas(labels, groups), strict=True)):
@@ -94,7 +95,7 @@ def _shows(area: float, minimal_area: float) -> bool:
 
 
 def _areas(labels: Tensor, groups: Sequence[Sequence[int]]) -> list[list[float]]:
-    """For each map of labels (N, H, W) and each group of labels the fraction of the map solidly of it."""
+    """For each map of labels (N, H, W) and each group of labels, the share of the map that is solidly its."""
     solid = _solid(labels).flatten(1)
     labels = labels.flatten(1).to(torch.int64).contiguous()  # NHW -> N, HW
     maps, pixels = labels.shape
@@ -108,7 +109,7 @@ def _areas(labels: Tensor, groups: Sequence[Sequence[int]]) -> list[list[float]]
 
 
 def _solid(labels: Tensor) -> Tensor:
-    """Bool (N, H, W): where a pixel of labels (N, H, W) lies in a 3x3 square of its own label."""
+    """Bool (N, H, W): where a pixel of labels (N, H, W) is in a 3x3 square of its own label."""
     around = F.pad(labels[:, None].float(), (1, 1, 1, 1), mode="replicate")
     centre = F.max_pool2d(around, 3, 1) == -F.max_pool2d(-around, 3, 1)  # of a square of one label
     return F.max_pool2d(centre.float(), 3, 1, 1)[:, 0] > 0

@@ -59,13 +59,13 @@ def test_a_hash_is_of_the_bytes_in_rows():
     [
         ([], r"drawing must be a JSON object, \{\} for none, got \[\]"),
         ("{}", "drawing must be a JSON object"),
-        ({"maps": {}}, "drawing is of version None, this node reads version 1; update"),
-        ({"version": 2, "maps": {}}, "drawing is of version 2"),
+        ({"maps": {}}, "drawing has version None, but this node reads version 1; update"),
+        ({"version": 2, "maps": {}}, "drawing has version 2"),
         ({"version": 1}, "drawing: maps must be an object .*, got None"),
         ({"version": 1, "maps": [1]}, "drawing: maps must be an object"),
         ({"version": 1, "maps": {}, "map": 1}, "drawing: field 'map' is unknown; did you mean 'maps'"),
         *(
-            ({"version": 1, "maps": {key: patch()}}, "drawing: the key .* of maps must be a map's place")
+            ({"version": 1, "maps": {key: patch()}}, "drawing: the key .* of maps must be a map's index")
             for key in ("first", "-1", "01", "1.0", "", "٣", "9999999")
         ),
         ({"version": 1, "maps": {"0": None}}, r"drawing: maps\['0'\]: must be an object, got None"),
@@ -123,7 +123,7 @@ def tall(rows):
         (png(PICTURE, "L"), "colour type 0"),
         (png(PICTURE, "P"), "colour type 3"),
         (png(PICTURE)[:24] + b"\x10" + png(PICTURE)[25:], "bit depth 16"),
-        (png(tall(8)), r"picture of 3×8 px at \(4, 5\) reaches out of the map of 16×12 px"),
+        (png(tall(8)), r"picture of 3×8 px at \(4, 5\) reaches past the map of 16×12 px"),
         (
             png(PICTURE)[:16] + b"\x7f\xff\xff\xff" * 2 + png(PICTURE)[24:],
             "picture of 2147483647×2147483647 px",
@@ -131,7 +131,7 @@ def tall(rows):
         (png(PICTURE)[:16] + b"\0" * 8 + png(PICTURE)[24:], "picture of 0×0 px"),
         (
             png(PICTURE) + b"\0" * 70_000,
-            r"its picture has 70\d\d\d bytes; a PNG of this map has at most 66496",
+            r"its picture has 70\d\d\d bytes, but a PNG of this map has at most 66496",
         ),
     ],
 )
@@ -168,7 +168,7 @@ def test_every_value_of_a_channel_survives_what_saves_pictures():
 def test_half_transparent_pixels_are_refused():
     picture = PICTURE.copy()
     picture[1, 2, 3] = 128
-    with pytest.raises(ValueError, match="alpha 128; each must be 0 or 255"):
+    with pytest.raises(ValueError, match="alpha 128; make each alpha 0 or 255"):
         parsed().laid_on(MAP, picture)
 
 

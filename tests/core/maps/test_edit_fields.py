@@ -146,7 +146,7 @@ WRONG = [
     ),
     (
         [{"op": "text", "text": "a → b", "colour": "dog"}],
-        "text must be of the characters  ABC.*, without →; got",
+        "text must be a text of the characters  ABC.*, without →; got",
     ),
     ([{"op": "text", "text": "", "colour": "dog"}], "text must be a text of 1 to 1000 characters"),
 ]
@@ -162,11 +162,11 @@ def test_wrong_sources_are_explained():
     paste = [{"op": "paste", "select": {"label": "cat", "source": 1}}]
     with pytest.raises(ValueError, match="source must be a whole number from 0 to 0; got 1"):
         apply_edits(DOGS, paste, TOY, [CATS])
-    with pytest.raises(ValueError, match="the source has other but the map toy; convert one of them"):
+    with pytest.raises(ValueError, match="the source has other but the map has toy; convert one of them"):
         apply_edits(DOGS, [{"op": "paste", "select": CAT}], TOY, [(CATS, OTHER)])
     with pytest.raises(ValueError, match=r"sources\[0\]: got float64 of shape \(1, 2, 2, 3\)"):
         apply_edits(DOGS, [], TOY, [np.zeros((1, 2, 2, 3))])
-    with pytest.raises(ValueError, match="select: the source is 3×3 px but the map 6×4 px"):
+    with pytest.raises(ValueError, match="select: the source is 3×3 px but the map is 6×4 px"):
         apply_edits(DOGS, [{"op": "delete", "select": CAT | {"source": 0}}], TOY, [CATS])
 
 

@@ -141,7 +141,7 @@ def test_the_ranking_is_that_of_counting_pixels():
         ((MAP[None] / 2, {"a": [1]}), r"labels: got torch.float32 of shape \(1, 12, 12\)"),
         ((MAP[None][:0], {"a": [1]}), r"labels: got .* \(0, 12, 12\); give .* at least one map"),
         ((MAP[None], {}), "wanted: no object is given, so there is nothing to rank by; name"),
-        ((MAP[None], {"a": [1], "b": []}), "wanted: 'b' comes without labels; give those that show it"),
+        ((MAP[None], {"a": [1], "b": []}), "wanted: 'b' has no labels; give the labels that count as it"),
         ((MAP[None], {"a": [1]}, 3), "minimal_area: got 3; give a fraction of the map, 0 to 1"),
         ((MAP[None], {"a": [1]}, 0.1, [1, 2]), "seeds: got 2 for 1 maps; give one seed for each map"),
     ],

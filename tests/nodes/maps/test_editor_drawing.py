@@ -266,8 +266,8 @@ def bad(**values):
 @pytest.mark.parametrize(
     ("given", "inputs", "said"),
     [
-        ({"version": 3}, {}, "^drawing is of version 3"),
-        (bad(x=91), {}, r"^drawing: its picture of 6×4 px at \(91, 20\) reaches out of the map"),
+        ({"version": 3}, {}, "^drawing has version 3"),
+        (bad(x=91), {}, r"^drawing: its picture of 6×4 px at \(91, 20\) reaches past the map"),
         (bad(png=base64.b64encode(png(square())[:-20]).decode()), {}, "^drawing: its PNG is damaged"),
         (bad(png=base64.b64encode(flipped(png(square()), 45)).decode()), {}, "^drawing: its PNG is damaged"),
         (bad(png=base64.b64encode(b"no picture").decode()), {}, "^drawing: its picture is no PNG"),
