@@ -16,6 +16,7 @@ from torch import Tensor
 from .files import read_tensors
 
 PREFIX = "lora_unet_"
+TEXT_PREFIXES = ("lora_te", "text_encoder")
 PEFT_PREFIX = "unet.base_model.model."
 PEFT_PARTS = {".lora_A.weight": ".lora_down.weight", ".lora_B.weight": ".lora_up.weight"}
 PARTS = (".lora_down.weight", ".lora_up.weight", ".alpha")
@@ -76,24 +77,43 @@ def read_lora(path: str | Path) -> LoraFile:
     """The adapters of a UNet in a file with kohya's names or peft's (`unet.base_model.model….lora_A.weight`).
 
     peft's files tell no alpha: it is the rank then, as in the scripts that write such files. Raises
-    ValueError, naming file and key, when something else is in it or a layer is incomplete.
+    ValueError, naming file and key, when something else is in it, a text encoder's layers included, or a
+    layer is incomplete or of two ranks.
     """
     path = Path(path)
     stored, metadata = read_tensors(path)
     tensors = {_kohya_name(key): tensor for key, tensor in stored.items()}
     file = LoraFile(path, tensors, metadata)
-    known = {layer + part for layer in file.layers for part in PARTS}
-    odd = sorted(set(tensors) - known) + sorted(
-        layer + PARTS[1] for layer in file.layers if layer + PARTS[1] not in tensors
-    )
-    if odd:
-        raise ValueError(
-            f"{path.name} is no LoRA of a UNet alone: {odd[0]} is of no whole layer. "
-            f"Give one with kohya's names ({PREFIX}…) or peft's ({PEFT_PREFIX}…)."
-        )
+    _check_keys(file)
     for layer in file.layers:
-        tensors.setdefault(layer + PARTS[2], torch.tensor(float(len(tensors[layer + PARTS[0]]))))
+        down, up = (tensors[layer + part] for part in PARTS[:2])
+        rank = len(down) if down.ndim else 0
+        alpha = tensors.setdefault(layer + PARTS[2], torch.tensor(float(rank)))
+        if not rank or up.ndim < 2 or up[0].numel() != rank or alpha.numel() != 1:
+            raise ValueError(
+                f"{path.name} is damaged: in layer {layer} lora_down is {list(down.shape)}, lora_up "
+                f"{list(up.shape)} and alpha {list(alpha.shape)}, which are of no one rank. Copy, download "
+                "or train it again."
+            )
     return file
+
+
+def _check_keys(file: LoraFile) -> None:
+    """ValueError unless all that is in the file are whole layers of a UNet."""
+    whole = {layer + part for layer in file.layers for part in PARTS}
+    lacking = {layer + PARTS[1] for layer in file.layers} - set(file.tensors)
+    if texts := sorted(key for key in file.tensors if key.startswith(TEXT_PREFIXES)):
+        reason = f"{texts[0]} is of a text encoder, which stock Load LoRA (Model and CLIP) reads"
+    elif others := sorted(key for key in file.tensors if not key.startswith(PREFIX)):
+        reason = f"{others[0]} is of no UNet"
+    elif odd := sorted(set(file.tensors) - whole) + sorted(lacking):
+        reason = f"{odd[0]} is of no whole layer"
+    else:
+        return
+    raise ValueError(
+        f"{file.path.name} is no LoRA of a UNet alone: {reason}. Give one with kohya's names ({PREFIX}…) or "
+        f"peft's ({PEFT_PREFIX}…)."
+    )
 
 
 def _kohya_name(key: str) -> str:

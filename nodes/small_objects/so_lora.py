@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ class LoadSOLoRA(io.ComfyNode):
     @classmethod
     @override
     def execute(cls, model: Any, lora: str, strength: float, tuned_vae: str) -> io.NodeOutput:
-        file = read_lora(LORAS.path(lora))
+        file = _read(LORAS, lora, read_lora)
         patches = _patches(model, file)
         patched = model.clone()
         if strength:
@@ -91,7 +92,16 @@ class LoadSOLoRA(io.ComfyNode):
         if tuned_vae == NO_VAE:
             hint = "Load SO-LoRA: vae is linked but tuned_vae is 'none'; choose a file or link another VAE."
             return io.NodeOutput(patched, ExecutionBlocker(hint))
-        return io.NodeOutput(patched, _load_vae(VAES.path(tuned_vae)))
+        return io.NodeOutput(patched, _read(VAES, tuned_vae, _load_vae))
+
+
+def _read(offer: ModelFiles, name: str, read: Callable[[Path], Any]) -> Any:
+    """What `read` makes of a chosen file; its ValueError then begins with the input's name."""
+    path = offer.path(name)
+    try:
+        return read(path)
+    except ValueError as error:
+        raise ValueError(f"{offer.input}: {error}") from error
 
 
 def _patches(model: Any, file: LoraFile) -> dict[str, Any]:
@@ -117,5 +127,5 @@ def _load_vae(path: Path) -> comfy.sd.VAE:
     weights, metadata = read_tensors(path)
     vae = comfy.sd.VAE(sd=weights, metadata=metadata)
     if vae.first_stage_model is None:
-        raise ValueError(f"tuned_vae: {path.name} holds no VAE; choose a file of Finesse's VAE tuning.")
+        raise ValueError(f"{path.name} holds no VAE; choose a file of Finesse's VAE tuning.")
     return vae

@@ -72,11 +72,34 @@ def test_a_misfit_names_layer_and_shapes(written):
 @pytest.mark.parametrize(
     ("tensors", "odd"),
     [
-        ({"conv.weight": torch.ones(1)}, "conv.weight"),
-        (kohya() | {"lora_te_x.lora_up.weight": torch.ones(1, 1)}, "lora_te_x.lora_up.weight"),
-        (dict(list(kohya().items())[:1]), f"{KEY}.lora_up.weight"),
+        ({"conv.weight": torch.ones(1)}, "conv.weight is of no UNet"),
+        (dict(list(kohya().items())[:1]), f"{KEY}.lora_up.weight is of no whole layer"),
+        (dict(list(kohya().items())[1:]), f"{KEY}.alpha is of no whole layer"),
     ],
 )
 def test_a_file_of_something_else_is_refused(written, tensors, odd):
     with pytest.raises(ValueError, match=f"some.safetensors is no LoRA of a UNet alone: {odd}"):
         lora_files.read_lora(written(tensors))
+
+
+@pytest.mark.parametrize(
+    "text", ["lora_te_text_model", "lora_te1_text_model", "text_encoder.base_model.model"]
+)
+def test_a_text_encoders_layers_are_named_as_such(written, text):
+    layer = {key.replace(KEY, f"{text}_q_proj"): tensor for key, tensor in kohya().items()}
+    with pytest.raises(ValueError, match=rf"{text}.*\.alpha is of a text encoder, which stock Load LoRA \(M"):
+        lora_files.read_lora(written(kohya() | layer))
+
+
+@pytest.mark.parametrize(
+    ("part", "shape"),
+    [
+        ("lora_down.weight", (1, 768)),
+        ("lora_up.weight", (320, 32)),
+        ("lora_up.weight", (320,)),
+        ("alpha", (3,)),
+    ],
+)
+def test_a_layer_of_two_ranks_is_named(written, part, shape):
+    with pytest.raises(ValueError, match=rf"some.safetensors is damaged: in layer {KEY} .*no one rank"):
+        lora_files.read_lora(written(kohya() | {f"{KEY}.{part}": torch.ones(shape)}))

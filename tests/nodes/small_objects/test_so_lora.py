@@ -125,6 +125,35 @@ def test_a_file_for_another_base_is_refused(comfyui):
     assert not model.patches
 
 
+@pytest.mark.parametrize(
+    ("text", "rank", "said"),
+    [
+        ("lora_te_text_model_q_proj", 2, "bad.safetensors is no LoRA of a UNet alone: .* of a text encoder"),
+        (None, 1, "bad.safetensors is damaged: in layer .* of no one rank"),
+    ],
+)
+def test_a_bad_file_is_named_with_its_input(comfyui, text, rank, said):
+    name = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_k"
+    tensors = {}
+    for layer in filter(None, (name, text)):
+        tensors |= {
+            f"{layer}.lora_down.weight": torch.zeros(rank, models.TEXT_WIDTH),
+            f"{layer}.lora_up.weight": torch.zeros(128, 2),
+        }
+    files.write_tensors(comfyui.folder / "loras" / "bad.safetensors", tensors)
+    with pytest.raises(ValueError, match=f"^lora: {said}"):
+        comfyui.run(comfyui.model(), "bad.safetensors")
+
+
+def test_files_that_are_cut_short_are_named_with_their_input(comfyui, trained):
+    for kind in ("loras", "vae"):
+        (comfyui.folder / kind / "cut.safetensors").write_bytes(b"\x00" * 4)
+    with pytest.raises(ValueError, match=r"^lora: .*cut.safetensors is cut short or damaged"):
+        comfyui.run(comfyui.model(), "cut.safetensors")
+    with pytest.raises(ValueError, match=r"^tuned_vae: .*cut.safetensors is cut short or damaged"):
+        comfyui.run(comfyui.model(), "ours.safetensors", tuned_vae="cut.safetensors")
+
+
 def test_a_tuned_vae_is_an_ordinary_vae_file(comfyui, trained):
     torch.manual_seed(0)
     vae = AutoencoderKL(
