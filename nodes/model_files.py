@@ -1,10 +1,11 @@
-"""Files that loaders offer, and what they tell of one that is not there: its folder and where to get it."""
+"""Files that loaders offer, what they tell of one that is not there, and how a changed one is noticed."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,18 @@ class Offer(ABC):
         """What can be chosen now."""
 
     @abstractmethod
+    def place(self, own: str) -> Path | None:
+        """Where one of `names` lies; None if it is gone, or a link that leads nowhere."""
+
+    def files(self, path: Path) -> list[Path]:
+        """The files that decide what is loaded from `path`."""
+        return [path]
+
     def find(self, name: str) -> Path | None:
         """Where the one of that name lies; None if there is none."""
+        # A workflow may come from a system that separates folders by the other slash
+        same = next((own for own in self.names() if _with_slashes(own) == _with_slashes(name)), None)
+        return same and self.place(same)
 
     def combo(self, **settings: Any) -> io.Combo.Input:
         """The input of a node's schema."""
@@ -53,6 +64,15 @@ class Offer(ABC):
         """
         # A program may send anything, for ComfyUI leaves the check to us
         return "" if name is None or self.find(str(name)) else self._missing(str(name))
+
+    def fingerprint(self, name: str | None) -> str:
+        """What a node's `fingerprint_inputs` tells of the files of that name, so that changed ones are read.
+
+        None stands for a linked value, which could be any of those that can be chosen.
+        """
+        found = map(self.place, self.names()) if name is None else [self.find(str(name))]
+        files = chain.from_iterable(self.files(path) for path in found if path)
+        return repr([stamp(file) for file in files])
 
     def _missing(self, name: str) -> str:
         places = " or ".join(dict.fromkeys(map(_shown, folder_paths.get_folder_paths(self.kind))))
@@ -75,14 +95,18 @@ class ModelFiles(Offer):
         return [name for name in folder_paths.get_filename_list(self.kind) if self._may_be_one(name)]
 
     @override
-    def find(self, name: str) -> Path | None:
-        # A workflow may come from a system that separates folders by the other slash
-        same = next((own for own in self.names() if _with_slashes(own) == _with_slashes(name)), None)
-        path = same and folder_paths.get_full_path(self.kind, same)
+    def place(self, own: str) -> Path | None:
+        path = folder_paths.get_full_path(self.kind, own)
         return Path(path) if path else None
 
     def _may_be_one(self, name: str) -> bool:
         return name.lower().endswith(self.suffixes)
+
+
+def stamp(path: Path) -> tuple[str, int, int]:
+    """A file's path, size and time of change."""
+    state = path.stat()
+    return str(path), state.st_size, state.st_mtime_ns
 
 
 def add_folder(name: str, *parents: str, suffixes: tuple[str, ...] = ()) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from comfy_api.latest import io
 from typing_extensions import override
 
@@ -66,6 +68,11 @@ class LoadFactor(io.ComfyNode):
     @override
     def validate_inputs(cls, factor: str | None = None) -> bool | str:
         return FACTORS.missing(factor) or True
+
+    @classmethod
+    @override
+    def fingerprint_inputs(cls, factor: str | None = None, **_: Any) -> str:
+        return FACTORS.fingerprint(factor)
 
     @classmethod
     @override

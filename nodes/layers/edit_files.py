@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import comfy.lora
 import comfy.sd
@@ -134,6 +135,11 @@ class LoadLayeredEdit(io.ComfyNode):
     @override
     def validate_inputs(cls, edit: str | None = None) -> bool | str:
         return EDITS.missing(edit) or True
+
+    @classmethod
+    @override
+    def fingerprint_inputs(cls, edit: str | None = None, **_: Any) -> str:
+        return EDITS.fingerprint(edit)
 
     @classmethod
     @override

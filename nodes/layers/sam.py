@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 
 import comfy.model_management
@@ -14,7 +13,7 @@ from ...core.sam.masks import model_input, size_in_model
 from ...core.sam.points import Point
 from ...core.sam.weights import POSITIONS, PUBLISHED, SamFile, read_sam
 from ...core.small_objects.boxes import Box
-from ..held_model import held
+from ..held_model import LatestModel, held
 from ..model_files import ModelFiles, add_folder
 
 SUFFIXES = (".pth", ".safetensors")
@@ -23,17 +22,15 @@ SAMS = ModelFiles("checkpoint", FOLDER, f"Take {PUBLISHED} of Meta's Segment Any
 
 
 def load_sam(name: str) -> Sam:
-    """The model in the file `name`; the same object as long as the file stays the same.
+    """The model in the file `name`; the same object until the file changes or ComfyUI unloads it.
 
     Raises ValueError as `SAMS.path` and `read_sam` do, and for a file with other weights than the model's.
     """
     path = SAMS.path(name)
-    state = path.stat()
-    return _loaded(path, state.st_size, state.st_mtime_ns)
+    return LOADED.get(SAMS.fingerprint(name), lambda: _loaded(path))
 
 
-@lru_cache(maxsize=1)
-def _loaded(path: Path, size: int, changed: int) -> Sam:
+def _loaded(path: Path) -> Sam:
     try:
         return Sam(read_sam(path), path.name)
     except ValueError as error:
@@ -113,3 +110,6 @@ def as_prompt(inside: Sequence[Point], outside: Sequence[Point]) -> tuple[Tensor
     """Points (1, P, 2) and labels (1, P) for one mask."""
     points = torch.tensor([*inside, *outside], dtype=torch.float32)
     return points[None], torch.tensor([1] * len(inside) + [0] * len(outside))[None]
+
+
+LOADED: LatestModel[Sam] = LatestModel()

@@ -82,6 +82,11 @@ class SegmentObject(io.ComfyNode):
 
     @classmethod
     @override
+    def fingerprint_inputs(cls, checkpoint: str | None = None, **_: Any) -> str:
+        return SAMS.fingerprint(checkpoint)
+
+    @classmethod
+    @override
     def execute(
         cls,
         image: Tensor,

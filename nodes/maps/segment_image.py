@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import comfy.model_management
 import comfy.utils
 import numpy as np
@@ -61,6 +63,11 @@ class SegmentImage(io.ComfyNode):
     @override
     def validate_inputs(cls, segmenter: str | None = None) -> bool | str:
         return SEGMENTERS.missing(segmenter) or True
+
+    @classmethod
+    @override
+    def fingerprint_inputs(cls, segmenter: str | None = None, **_: Any) -> str:
+        return SEGMENTERS.fingerprint(segmenter)
 
     @classmethod
     @override

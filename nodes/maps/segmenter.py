@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,13 @@ import comfy.model_management
 import folder_paths
 import numpy as np
 import torch
+from comfy.model_patcher import ModelPatcher
 from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn import functional as F
 from typing_extensions import override
 
-from ..held_model import held
+from ..held_model import LatestModel, held
 from ..model_files import Offer, add_folder
 
 KIND = add_folder("finesse_segmenters")
@@ -32,9 +32,12 @@ class ModelFolders(Offer):
         )
 
     @override
-    def find(self, name: str) -> Path | None:
-        folders = (place / name for place in self._places() if name in self.names())
-        return next(filter(_holds_model, folders), None)
+    def place(self, own: str) -> Path | None:
+        return next(filter(_holds_model, (place / own for place in self._places())), None)
+
+    @override
+    def files(self, path: Path) -> list[Path]:
+        return sorted(file for file in path.iterdir() if file.suffix in (".json", ".safetensors"))
 
     def _places(self) -> list[Path]:
         return [Path(place) for place in folder_paths.get_folder_paths(self.kind)]
@@ -49,22 +52,19 @@ SEGMENTERS = ModelFolders(
 
 
 def load_segmenter(name: str) -> Segmenter:
-    """The model in the folder `name`; the same object as long as its files stay the same.
+    """The model in the folder `name`; the same object until its files change or ComfyUI unloads it.
 
     Raises ValueError as `SEGMENTERS.path` does, and for a model that cannot be loaded or used.
     """
     folder = SEGMENTERS.path(name)
-    files = sorted(path for path in folder.iterdir() if path.suffix in (".json", ".safetensors"))
-    state = [(path.name, path.stat()) for path in files]
-    return _loaded(folder, tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in state))
+    return LOADED.get(SEGMENTERS.fingerprint(name), lambda: _loaded(folder))
 
 
 def _holds_model(folder: Path) -> bool:
     return (folder / "config.json").is_file() and any(folder.glob("*.safetensors"))
 
 
-@lru_cache(maxsize=1)
-def _loaded(folder: Path, state: tuple[tuple[str, int, int], ...]) -> Segmenter:
+def _loaded(folder: Path) -> Segmenter:
     try:
         return Segmenter(folder)
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
@@ -94,7 +94,7 @@ class Segmenter:
             count = len(info["missing_keys"])
             raise ValueError(f"the weights lack {count} that config.json asks for; take both from one page")
         self.names = [config.id2label.get(i, f"label {i}") for i in range(max(config.id2label) + 1)]
-        self.patcher = held(network.float())
+        self.patcher: ModelPatcher = held(network.float())
 
     def labels(self, pictures: np.ndarray) -> Tensor:
         """The label of every pixel, integers (B, H, W) on the CPU, for uint8 pictures (B, H, W, 3)."""
@@ -138,3 +138,6 @@ def _class_for(config: Any) -> Any:
         return AutoModelForUniversalSegmentation
     why = "asks for a text besides the picture" if kind == "oneformer" else "does no semantic segmentation"
     raise ValueError(f"config.json is of a {kind}, which {why}; take a SegFormer, UperNet or Mask2Former")
+
+
+LOADED: LatestModel[Segmenter] = LatestModel()

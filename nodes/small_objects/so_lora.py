@@ -83,6 +83,11 @@ class LoadSOLoRA(io.ComfyNode):
 
     @classmethod
     @override
+    def fingerprint_inputs(cls, lora: str | None = None, tuned_vae: str | None = None, **_: Any) -> str:
+        return LORAS.fingerprint(lora) + VAES.fingerprint(tuned_vae)
+
+    @classmethod
+    @override
     def execute(cls, model: Any, lora: str, strength: float, tuned_vae: str) -> io.NodeOutput:
         file = _read(LORAS, lora, read_lora)
         patches = _patches(model, file)

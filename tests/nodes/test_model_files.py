@@ -125,6 +125,66 @@ def test_what_is_no_name_is_not_there(files, value):
     assert " is not in ComfyUI/models/" in files.missing(value)
 
 
+def test_a_files_fingerprint_changes_with_its_content_and_its_place(files, folder, tmp_path):
+    import folder_paths
+
+    assert files.fingerprint("a.pth") == "[]"
+    (folder / "a.pth").write_bytes(b"one")
+    (folder / "b.pth").write_bytes(b"one")
+    first = files.fingerprint("a.pth")
+    assert files.fingerprint("a.pth") == first != files.fingerprint("b.pth")
+    (folder / "a.pth").write_bytes(b"two")  # of the same size
+    second = files.fingerprint("a.pth")
+    assert second != first
+    (folder / "a.pth").unlink()
+    assert files.fingerprint("a.pth") == "[]"
+    elsewhere = tmp_path / "shared" / KIND
+    elsewhere.mkdir(parents=True)
+    (elsewhere / "a.pth").write_bytes(b"two")
+    folder_paths.add_model_folder_path(KIND, str(elsewhere))
+    assert files.fingerprint("a.pth") not in (first, second, "[]")
+
+
+def test_a_linked_names_fingerprint_changes_with_any_file(files, folder):
+    (folder / "a.pth").write_bytes(b"one")
+    prints = [files.fingerprint(None)]
+    (folder / "b.pth").write_bytes(b"one")
+    prints.append(files.fingerprint(None))
+    (folder / "a.pth").write_bytes(b"more")
+    prints.append(files.fingerprint(None))
+    assert len(set(prints)) == 3
+    assert files.fingerprint(None) == prints[-1]
+
+
+@pytest.mark.parametrize(("node", "name"), [(node, name) for node in LOADERS for name in LOADERS[node]])
+def test_a_loader_runs_again_when_its_file_has_changed(loaders, node, name, tmp_path, monkeypatch):
+    import folder_paths
+
+    kind, _ = LOADERS[node][name]
+    suffixes = folder_paths.folder_names_and_paths[kind][1]
+    monkeypatch.setitem(folder_paths.folder_names_and_paths, kind, ([str(tmp_path)], suffixes))
+    own = tmp_path / "own"
+    if node == "FinesseSegmentImage":
+        own.mkdir()
+        (own / "config.json").write_text("{}")
+        changed = own / "model.safetensors"
+    else:
+        changed = own = tmp_path / "own.safetensors"
+
+    def fingerprint():
+        return loaders[node].fingerprint_inputs(**{name: own.name, "model": None, "image": None})
+
+    changed.write_bytes(b"1")
+    before = fingerprint()
+    assert fingerprint() == before
+    changed.write_bytes(b"22")
+    assert fingerprint() != before
+    if own.is_dir():
+        before = fingerprint()
+        (own / "config.json").write_text('{"id2label": {}}')
+        assert fingerprint() != before
+
+
 def test_a_folder_that_lies_elsewhere_is_told_in_full(files, tmp_path):
     import folder_paths
 

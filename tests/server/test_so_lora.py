@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from finesse.core.files import read_tensors, write_tensors
 from finesse.demo.client import ComfyError
 from finesse.tests.prompts import edit, node
 
@@ -36,6 +37,16 @@ def test_it_changes_the_box_alone_and_leaves_the_model_as_it_was(drawn, forget):
     assert changed[rows, columns].mean() > 0.5
     changed[rows, columns] = False
     assert not changed.any()
+
+
+def test_a_file_that_is_trained_anew_under_its_name_is_read_again(server, drawn):
+    loras = server.folder / "models" / "loras"
+    tensors, metadata = read_tensors(loras / "so_lora.safetensors")
+    write_tensors(loras / "again.safetensors", tensors, metadata)
+    first = drawn(35, lambda prompt: with_lora(prompt, lora="again.safetensors"))
+    stronger = {name: tensor * (3 if "lora_up" in name else 1) for name, tensor in tensors.items()}
+    write_tensors(loras / "again.safetensors", stronger, metadata)
+    assert (drawn(35, lambda prompt: with_lora(prompt, lora="again.safetensors")) != first).any()
 
 
 def test_at_strength_0_the_pixels_are_the_plain_models(drawn):

@@ -243,6 +243,7 @@ def test_comfyuis_memory_management_holds_the_model(segment):
     assert any(loaded.model is patcher for loaded in memory.current_loaded_models)
     memory.unload_all_models()
     assert not any(loaded.model is patcher for loaded in memory.current_loaded_models)
+    assert load_segmenter("segformer").patcher is not patcher  # nothing is kept that ComfyUI has unloaded
     assert torch.isfinite(segment(pictures())[0]).all()
 
 
