@@ -29,8 +29,9 @@ class CompositeBox(io.ComfyNode):
             ),
             search_aliases=["stitch", "paste back", "blend", "uncrop", "colour match", "color match"],
             inputs=[
-                io.Image.Input("original", tooltip="The picture that went into Inpaint Small Box."),
+                # The first picture is what the page hands on when the node is bypassed
                 io.Image.Input("edited", tooltip="The decoded result, as it comes from VAE Decode."),
+                io.Image.Input("original", tooltip="The picture that went into Inpaint Small Box."),
                 FinesseRegion.Input("region", tooltip="The region from Inpaint Small Box."),
                 io.Int.Input(
                     "feather",
@@ -55,6 +56,6 @@ class CompositeBox(io.ComfyNode):
     @classmethod
     @override
     def execute(
-        cls, original: Tensor, edited: Tensor, region: Any, feather: int, colour_match: str
+        cls, edited: Tensor, original: Tensor, region: Any, feather: int, colour_match: str
     ) -> io.NodeOutput:
         return io.NodeOutput(composite(original, edited, region, feather, colour_match == "ring"))

@@ -33,7 +33,10 @@ def composite(comfy):
     """Composite Box: the picture it gives."""
     from finesse.nodes.small_objects.composite_box import CompositeBox
 
-    return lambda *inputs: CompositeBox.execute(*inputs).args[0]
+    def run(original, edited, region, feather, colour_match):
+        return CompositeBox.execute(edited, original, region, feather, colour_match).args[0]
+
+    return run
 
 
 @pytest.fixture
