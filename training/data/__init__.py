@@ -1,1 +1,1 @@
-"""Training and test sets made of public data sets, as WebDataset shards."""
+"""Scripts that turn public data sets into training and test sets, as WebDataset shards."""

@@ -1,4 +1,4 @@
-"""Work that threads do ahead of its use, a bounded number of items ahead."""
+"""`ahead` lets threads compute results before they are used, a bounded number of items ahead."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ Result = TypeVar("Result")
 
 
 def ahead(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
-    """`work(item)` of each item in order, computed by `workers` threads.
+    """Yield `work(item)` of each item in order, computed by `workers` threads.
 
-    At most workers + 1 items are taken from `items` before their results are, so endless or large streams
-    stay small in memory. An error that `work` raises is raised here, and what was not begun is cancelled.
+    At most workers + 1 items are read from `items` before their results are taken, so endless or large
+    streams need little memory. An error that `work` raises is raised here, and work that has not started is
+    cancelled.
     """
     pool = ThreadPoolExecutor(workers)
     pending: deque[Future[Result]] = deque()

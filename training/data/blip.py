@@ -1,4 +1,4 @@
-"""BLIP for question answering (Li et al. 2022), as transformers has it."""
+"""BLIP-VQA answers questions about pictures (Li et al. 2022); the model is that of transformers."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ LONGEST_ANSWER = 10  # tokens
 
 
 class Blip:
-    """BLIP-VQA from a local folder; the network is never asked for files.
+    """BLIP-VQA from a local folder, in half precision on a GPU. Nothing is ever downloaded.
 
-    Half precision on a GPU. A ValueError says when the folder is missing or holds another model.
+    Raises ValueError if the folder is missing or holds another model.
     """
 
     def __init__(self, folder: Path, device: torch.device) -> None:
@@ -26,14 +26,14 @@ class Blip:
         local = {"local_files_only": True}
         try:
             if (kind := AutoConfig.from_pretrained(folder, **local).model_type) != "blip":
-                raise ValueError(f"it is of the type {kind}")
+                raise ValueError(f"its model type is {kind}")
             model, loaded = BlipForQuestionAnswering.from_pretrained(
                 folder, use_safetensors=True, output_loading_info=True, **local
             )
             self.processor = BlipProcessor.from_pretrained(folder, **local)
         except (OSError, ValueError) as error:
             raise ValueError(f"{folder} cannot be used: {error}; {wanted}.") from error
-        for name, part in model.named_children():  # a captioning BLIP, for one, lacks the text encoder
+        for name, part in model.named_children():  # a captioning BLIP, for example, has no text encoder
             if {f"{name}.{key}" for key in part.state_dict()} <= set(loaded["missing_keys"]):
                 raise ValueError(f"{folder} lacks the weights of {name}: {wanted}.")
         half = torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float16
@@ -42,15 +42,16 @@ class Blip:
         self.model = model.to(device, self.dtype).eval()
 
     def prepare(self, crops: Sequence[Image.Image]) -> Tensor:
-        """Crops of any size as pixels (N, 3, side, side) on the CPU; threads may call it at once."""
+        """Crops of any size as pixels (N, 3, side, side) on the CPU. Thread-safe."""
         return self.processor.image_processor(list(crops), return_tensors="pt")["pixel_values"].to(self.dtype)
 
     @torch.inference_mode()
     def ask(self, pixels: Tensor, questions: Sequence[str]) -> list[str]:
-        """An answer in lower case to each question about pixels (N, 3, side, side)."""
+        """One answer in lower case for each of N questions about pixels (N, 3, side, side)."""
         tokens = self.processor.tokenizer(list(questions))["input_ids"]
         answers = [""] * len(questions)
-        # transformers' BLIP decodes from the padding of a question too: only equal lengths go together.
+        # transformers' BLIP also decodes from the padding of a question, so a batch has questions of one
+        # length.
         for length in sorted({len(row) for row in tokens}):
             rows = [row for row, ids in enumerate(tokens) if len(ids) == length]
             ids = torch.tensor([tokens[row] for row in rows], device=self.device)

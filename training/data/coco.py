@@ -1,4 +1,4 @@
-"""COCO's JSON files: large, so mapped into memory, and only the fields that are wanted are decoded."""
+"""COCO's large JSON files are mapped into memory, and only the fields that are needed are decoded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Content = TypeVar("Content")
 
 
 class CocoImage(msgspec.Struct, gc=False):
-    """An entry of the list `images`; the file is a relative path that stays in its folder."""
+    """An entry of the list `images`. Its file name is a relative path that does not leave its folder."""
 
     id: int
     file_name: Annotated[str, msgspec.Meta(pattern=r"^(?!/)(?!(.*/)?\.\.(/|$))[^\\:\x00]+$")]
@@ -21,15 +21,16 @@ class CocoImage(msgspec.Struct, gc=False):
 
 
 def read_coco(path: Path, content: type[Content], kind: str) -> Content:
-    """A JSON file as a msgspec struct that names the fields wanted; those that are msgspec.Raw stay on disk.
+    """Read a JSON file as a msgspec struct with the needed fields; fields of type msgspec.Raw stay on disk.
 
-    A ValueError tells what is wrong with the file, and to give a `kind` such as "instances".
+    kind: the kind of file to ask for in messages, such as "instances". Raises ValueError that says what is
+    wrong with the file.
     """
     if not path.is_file():
         raise ValueError(f"{path} is missing: download it or give its path.")
     try:
         with path.open("rb") as file:
-            # Never closed by hand: what is Raw goes on reading from it.
+            # The map is never closed explicitly, because Raw fields keep reading from it.
             text = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         return msgspec.json.decode(text, type=content)
     except (msgspec.MsgspecError, ValueError) as error:  # mmap's ValueError: an empty file

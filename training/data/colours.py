@@ -1,7 +1,8 @@
-"""What colour each selected object has: asked of BLIP-VQA on the object's crop, as in SOEDiff, section 5.2.
+"""BLIP-VQA is asked for the colour of each selected object, on the object's crop (SOEDiff, section 5.2).
 
-The objects of a selection are cut into chunks of CHUNK rows. Process i of n answers the chunks i, i + n, ...,
-each into a JSON file of its own, written whole or not at all; a chunk whose file is there is not asked again.
+The objects of a selection are split into chunks of CHUNK rows. Process i of n answers the chunks i, i + n,
+.... Each chunk gets its own JSON file, written whole or not at all; a chunk whose file exists is not asked
+again.
 """
 
 from __future__ import annotations
@@ -26,14 +27,15 @@ from .samples import picture_path
 from .selection import BOX, read_selection
 from .tars import decode
 
-if TYPE_CHECKING:  # transformers takes seconds to import, and packing needs it not
+if TYPE_CHECKING:  # transformers takes seconds to import, and packing does not need it
     from .blip import Blip
 
 log = logging.getLogger(__name__)
 
 CHUNK = 4096
-MARGIN = 0.2  # of the box's sides, added all around: some surroundings tell the object from them
-# English's eleven basic colour words and four between them. Any other answer, "brown and white" too, is none.
+MARGIN = 0.2  # of the box's sides, added all around: some surroundings help to recognise the object
+# English's eleven basic colour words and four more. Any other answer, such as "brown and white", counts as
+# none.
 COLOURS = frozenset(
     {
         *("black", "white", "gray", "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown"),
@@ -53,14 +55,14 @@ def ask_colours(
     process: int = 0,
     processes: int = 1,
 ) -> None:
-    """Ask `blip` for the colours of the selected objects, into files in `folder` for `read_colours`.
+    """Ask `blip` for the colours of the selected objects, and write files in `folder` for `read_colours`.
 
-    `selection` is a Parquet file of the step select, `images` the folder of its pictures; `workers` threads
-    read them. An object whose picture is missing or damaged gets no answer; such are counted in the log.
+    selection: a Parquet file of the step select. images: the folder of its pictures, which `workers` threads
+    read. An object whose picture is missing or damaged gets no answer; the log says how many.
     """
     if batch_size < 1 or workers < 1:
         raise ValueError(f"batch_size is {batch_size} and workers {workers}: give at least 1 of each.")
-    read_selection(selection)  # refuses another file
+    read_selection(selection)  # refuses any other file
     objects = pl.scan_parquet(selection)
     count = objects.select(pl.len()).collect().item()
     causes = {"selection": file_hash(selection), "model": blip.name, "chunk": CHUNK}
@@ -78,15 +80,15 @@ def ask_colours(
             answers += (got := _ask(blip, batch))
             unseen += got.count(None)
         if unseen:
-            log.warning("%d objects of chunk %d have no readable picture: no colour.", unseen, chunk)
+            log.warning("%d objects of chunk %d get no colour: their pictures cannot be read.", unseen, chunk)
         write_json(_part(folder, chunk), {"causes": causes, "answers": answers})
 
 
 def read_colours(selection: Path, folder: Path) -> tuple[str, list[Path]] | None:
-    """The model's name and the answers' files by chunk, None when nothing was asked.
+    """The model's name and the file of each chunk's answers; None if nothing was asked.
 
-    A ValueError says how many chunks are not answered yet, or were answered for another selection or by
-    different models.
+    Raises ValueError that says how many chunks are not answered yet, or were answered for another selection
+    or by different models.
     """
     files = sorted(folder.glob("*.json"))
     if not files:
@@ -97,25 +99,25 @@ def read_colours(selection: Path, folder: Path) -> tuple[str, list[Path]] | None
     parts = [_part(folder, chunk) for chunk in range(-(-count // CHUNK))]
     if lacking := sum(_answers(part, causes) is None for part in parts):
         raise ValueError(
-            f"{lacking} of {len(parts)} chunks in {folder} are not answered for this selection by {model}: "
+            f"{model} has not answered {lacking} of {len(parts)} chunks in {folder} for this selection: "
             "run the step colours again, or delete that folder to pack without colours."
         )
     return model, parts
 
 
 def colours_of(part: Path) -> list[str | None]:
-    """A chunk's answers as colours: None for an object without an answer, "" for an answer that is none."""
+    """A chunk's answers as colours: None for an object without an answer, "" for one without a colour."""
     return [None if answer is None else colour(answer) for answer in read_json(part)["answers"]]
 
 
 def colour(answer: str) -> str:
-    """The colour of COLOURS that an answer names, or ""."""
+    """The colour in COLOURS that an answer names, or ""."""
     word = answer.strip().lower().replace("grey", "gray")
     return word if word in COLOURS else ""
 
 
 def crop(picture: Image.Image, box: Sequence[float]) -> Image.Image:
-    """The part of a picture inside a box, in fractions, with MARGIN around it where there is picture."""
+    """The part of a picture inside a box (in fractions) with MARGIN around it, clipped to the picture."""
     left, top, right, bottom = box
     x, y = MARGIN * (right - left), MARGIN * (bottom - top)
     width, height = picture.size
@@ -127,9 +129,9 @@ def crop(picture: Image.Image, box: Sequence[float]) -> Image.Image:
 @dataclass
 class _Batch:
     chunk: int
-    rows: list[tuple[Any, ...]]  # (file, label, left, top, right, bottom), files together
+    rows: list[tuple[Any, ...]]  # (file, label, left, top, right, bottom), ordered by file
     seen: list[int]  # the rows whose picture could be read
-    pixels: Tensor | None = None  # of the rows seen
+    pixels: Tensor | None = None  # of the rows in `seen`
 
 
 def _batches(objects: pl.LazyFrame, chunks: Sequence[int], size: int) -> Iterator[_Batch]:

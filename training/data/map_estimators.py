@@ -1,8 +1,8 @@
-"""Maps that are estimated from the picture alone: depth by a model, normals by its slopes, and sketches.
+"""Estimators make maps from the picture alone: depth by a model, normals from its slopes, and sketches.
 
-The paper's sketches are HED's, for which there is no well-kept library: its weights are a Caffe file of 2015.
-A sketch here is what HED was trained to find, edges that stand out at several scales, without weights:
-colour gradients in the manner of Di Zenzo (1986), thinned as Canny (1986) thins them, but soft in brightness.
+The paper makes sketches with HED, for which there is no maintained library: its weights are a Caffe file of
+2015. Here a sketch shows what HED was trained to find, edges that stand out at several scales, but needs no
+weights. It uses colour gradients as in Di Zenzo (1986), thinned as in Canny (1986), but with soft brightness.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from torch import Tensor
 from transformers import AutoConfig, AutoImageProcessor, AutoModelForDepthEstimation
 
 MODELS = ("DPTForDepthEstimation", "DepthAnythingForDepthEstimation")
-STEEPNESS = 2 * math.pi  # ControlNet's `a`: the normal's share towards the viewer
-BACKGROUND = 0.1  # ControlNet's `bg_th`: what is farther has no slope
+STEEPNESS = 2 * math.pi  # ControlNet's `a`: the normal's component towards the viewer
+BACKGROUND = 0.1  # ControlNet's `bg_th`: pixels that are farther away have no slope
 NORMAL_SIDE = 384  # the side at which ControlNet takes slopes from pixel to pixel
-SCALES = (1.0, 2.0, 4.0)  # blurs in which a sketch looks for edges, in pixels
-FAINT, BRIGHT = 0.03, 0.2  # contrasts, of 1 between black and white, that are drawn black and white
-REACH = 2  # pixels to either side in which an edge's crest is looked for
+SCALES = (1.0, 2.0, 4.0)  # blurs in pixels, at each of which a sketch looks for edges
+FAINT, BRIGHT = 0.03, 0.2  # contrasts that are drawn black and white; black against white has 1
+REACH = 2  # pixels to either side in which the crest of an edge is searched
 SHARPNESS = 4  # the power that thins a line around its crest
 
 
 class DepthModel:
-    """A DPT or Depth-Anything model from a local folder; the network is never asked for files.
+    """A DPT or Depth-Anything model from a local folder. Nothing is ever downloaded.
 
-    Only models of *relative* depth, large where near. A ValueError says when the folder is missing or holds
-    another model.
+    Only models of *relative* depth work, whose values are large where near. Raises ValueError if the folder
+    is missing or holds another model.
     """
 
     def __init__(self, folder: Path, device: torch.device) -> None:
@@ -52,12 +52,12 @@ class DepthModel:
         self.files = sorted([*folder.glob("*.safetensors"), *folder.glob("*.json")])
 
     def prepare(self, picture: Image.Image) -> Tensor:
-        """A square picture of any size as pixels (3, side, side) on the CPU; threads may call it at once."""
+        """A square picture of any size as pixels (3, side, side) on the CPU. Thread-safe."""
         return self.processor(picture, return_tensors="pt")["pixel_values"][0]
 
     @torch.inference_mode()
     def __call__(self, pixels: Tensor, size: int) -> Tensor:
-        """Nearness (B, size, size) of pixels (B, 3, side, side), in each picture from 0, far, to 1, near."""
+        """The nearness (B, size, size) of pixels (B, 3, side, side): in each picture 0 is far, 1 near."""
         found = self.model(pixel_values=pixels.to(self.device)).predicted_depth
         found = F.interpolate(found[:, None].float(), (size, size), mode="bilinear", antialias=True)[:, 0]
         low, high = found.amin((1, 2), keepdim=True), found.amax((1, 2), keepdim=True)
@@ -65,9 +65,10 @@ class DepthModel:
 
 
 def normals(nearness: Tensor) -> Tensor:
-    """Surface normals as colours (B, 3, H, W) in 0..1, (n + 1) / 2, of nearness (B, H, W) in 0..1.
+    """Surface normals as colours (n + 1) / 2, (B, 3, H, W) in 0..1, from nearness (B, H, W) in 0..1.
 
-    As ControlNet's MiDaS annotator (`annotator/midas`): red is left, green is up, blue is to the viewer.
+    As in ControlNet's MiDaS annotator (`annotator/midas`), red is left, green is up, blue is towards the
+    viewer.
     """
     slopes = torch.stack(_sobel(nearness[:, None]), 1)[:, :, 0] * nearness.shape[-1] / NORMAL_SIDE
     slopes = slopes * (nearness >= BACKGROUND)[:, None]
@@ -75,15 +76,15 @@ def normals(nearness: Tensor) -> Tensor:
 
 
 def sketches(pictures: Tensor) -> Tensor:
-    """Edges (B, H, W) in 0..1, thin and bright on black, of pictures (B, 3, H, W) in 0..1.
+    """Edges (B, H, W) in 0..1, thin and bright on black, from pictures (B, 3, H, W) in 0..1.
 
-    An edge's brightness goes by the geometric mean of its contrast at all SCALES, so that texture, which the
-    coarse ones blur away, and the blurs' width, which the finest one lacks, do not count.
+    The brightness of an edge depends on the geometric mean of its contrast at all SCALES. So texture does not
+    count, because the coarse scales blur it away, and edges do not get as wide as the coarse blurs.
     """
     contrast, double_sine, double_cosine = torch.ones_like(pictures[:, 0]), 0.0, 0.0
     for scale in SCALES:
         dx, dy = (slope * scale / 8 for slope in _sobel(_blur(pictures, scale)))
-        # sqrt(2 pi) times the width times the slope is the height of a step that was blurred
+        # the height of a blurred step is sqrt(2 pi) times the blur's width times the slope
         height = (2 * math.pi * (dx.square() + dy.square()).mean(1)).sqrt()
         contrast = contrast * height ** (1 / len(SCALES))
         double_sine = double_sine + (2 * dx * dy).mean(1)
@@ -96,17 +97,17 @@ def sketches(pictures: Tensor) -> Tensor:
 
 
 def grey(values: Tensor) -> Image.Image:
-    """(H, W) in 0..1 as a picture of one channel."""
+    """Values (H, W) in 0..1 as a picture with one channel."""
     return Image.fromarray((values * 255).round().byte().cpu().numpy())
 
 
 def colour(values: Tensor) -> Image.Image:
-    """(3, H, W) in 0..1 as a picture."""
+    """Values (3, H, W) in 0..1 as an RGB picture."""
     return Image.fromarray((values * 255).round().byte().permute(1, 2, 0).cpu().contiguous().numpy())
 
 
 def _sobel(pictures: Tensor) -> tuple[Tensor, Tensor]:
-    """Sobel's slopes to the right and downwards, eight times those of a pixel, of (B, C, H, W)."""
+    """Sobel's slopes of (B, C, H, W) to the right and downwards, eight times the slope per pixel."""
     kernel = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]], device=pictures.device)
     return _filter(pictures, kernel), _filter(pictures, kernel.T)
 
@@ -126,7 +127,7 @@ def _filter(pictures: Tensor, kernel: Tensor) -> Tensor:
 
 
 def _moved(values: Tensor, by: Tensor) -> Tensor:
-    """`values` (B, H, W) at each pixel's place plus `by` (B, H, W, 2), pixels to the right and down."""
+    """`values` (B, H, W) read at each pixel's place plus `by` (B, H, W, 2), pixels to the right and down."""
     height, width = values.shape[1:]
     y = torch.arange(height, device=values.device)[:, None]
     x = torch.arange(width, device=values.device)

@@ -1,7 +1,7 @@
-"""A picture with its condition maps: how it lies in a shard, and how it is read again.
+"""Samples of pictures with their condition maps are written to shards and read again.
 
-A shard holds for each picture `<id>.jpg`, `<id>.json` (source, id, width, height, captions) and for each
-condition `<id>.<condition>.png`, all of one size.
+A shard holds for each picture `<id>.jpg`, `<id>.json` (source, id, width, height, captions) and, for each
+condition, `<id>.<condition>.png` of the same size.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ JPEG_QUALITY = 95
 
 @dataclass(frozen=True)
 class MapSample:
-    """A picture, RGB, its captions, and a map of its size by condition; `id` holds no full stop."""
+    """An RGB picture, its captions, and for each condition a map of its size. `id` has no full stop."""
 
     id: str
     captions: tuple[str, ...]
@@ -41,7 +41,7 @@ class _Record:
 
 
 def pack_maps(sample: MapSample) -> tuple[str, dict[str, bytes]]:
-    """A sample as `write_tar` takes it: maps without loss, the picture as JPEG."""
+    """A sample in the form that `write_tar` takes: the maps lossless, the picture as JPEG."""
     record = _Record(sample.source, sample.id, *sample.picture.size, sample.captions)
     maps = {f"{condition}.png": _saved(picture, "png") for condition, picture in sample.maps.items()}
     jpg = _saved(sample.picture, "jpeg", quality=JPEG_QUALITY)
@@ -49,18 +49,18 @@ def pack_maps(sample: MapSample) -> tuple[str, dict[str, bytes]]:
 
 
 def write_maps(path: Path, samples: Iterable[MapSample]) -> int:
-    """Write samples as one tar file, atomically; return their number. Equal samples give equal bytes."""
+    """Write samples to one tar file, atomically, and return their number. Equal samples give equal bytes."""
     return write_tar(path, map(pack_maps, samples))
 
 
 def read_maps(
     path: str | Path, conditions: Sequence[str], damaged: list[str] | None = None
 ) -> Iterator[MapSample]:
-    """The samples of a shard in order, one at a time, their maps those of `conditions`, all RGB.
+    """Yield the samples of a shard in order, with the maps of `conditions`, all RGB.
 
-    A sample that lacks the picture, the record or one of the maps, or in which one is damaged or of another
-    size, is left out, logged and, as "file: key: reason", added to `damaged`; so is the rest of a file that
-    is cut short. A missing file is a ValueError.
+    A sample is skipped if its picture, its record or one of these maps is missing, damaged or of another
+    size. It is logged and added to `damaged` as "file: key: reason"; so is the rest of a file that is cut
+    short. Raises ValueError if the file is missing.
     """
     return read_tar(path, partial(_sample, tuple(conditions)), damaged)
 
@@ -75,7 +75,7 @@ def _sample(conditions: tuple[str, ...], parts: dict[str, bytes]) -> MapSample:
         except ValueError as error:
             raise ValueError(f"{suffix}: {error}") from error
         if (size := pictures[name].size) != (record.width, record.height):
-            raise ValueError(f"{suffix} is {size}, the record says {record.width, record.height}")
+            raise ValueError(f"{suffix} is {size}, but the record says {record.width, record.height}")
     return MapSample(record.id, record.captions, pictures.pop("picture"), pictures, record.source)
 
 

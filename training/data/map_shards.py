@@ -1,4 +1,4 @@
-"""Pictures of COCO into shards of pictures with maps: threads draw, the device estimates, threads encode."""
+"""Make shards of COCO's pictures with their maps: threads draw and encode, the device estimates."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ from .tars import decode, write_tar
 
 @dataclass(frozen=True)
 class Recipe:
-    """Which maps to make, of segmentation, pose, depth, normal and sketch, and how.
+    """Which of the maps segmentation, pose, depth, normal and sketch to make, and how.
 
-    depth_model: for depth and normal, else None. workers: threads each for drawing and for encoding.
+    depth_model: needed for depth and normal, else None. workers: the number of threads that draw, and of
+    threads that encode.
     """
 
     conditions: tuple[str, ...]
@@ -42,7 +43,7 @@ class Recipe:
     workers: int = 8
 
     def causes(self) -> tuple[object, ...]:
-        """All of it that decides the maps, JSON-able."""
+        """Everything in it that the maps depend on, as JSON-able values."""
         model = self.depth_model and file_hash(*self.depth_model.files)
         return self.conditions, self.resolution, model, code_hash(__name__)
 
@@ -56,10 +57,10 @@ def make_shards(
     process: int = 0,
     processes: int = 1,
 ) -> list[dict[str, Any]]:
-    """Make the shards `process`, `process` + `processes`, ... unless they are there; what each holds.
+    """Make the shards `process`, `process` + `processes`, ... unless they exist; return what each holds.
 
-    A shard holds `per_shard` pictures less those that do not decode or whose annotations are damaged, which
-    its `damaged` names. In memory are the pictures of a batch and of the threads.
+    A shard holds `per_shard` pictures, without those that do not decode or whose annotations are damaged; its
+    `damaged` names them. Only the pictures of a batch and of the threads are in memory.
     """
     for name, value in (
         ("per_shard", per_shard),
@@ -83,13 +84,13 @@ def make_shards(
 def finish(
     shards: Sequence[dict[str, Any]], missing: Sequence[str], recipe: Recipe, target: ShardSet
 ) -> dict[str, Any]:
-    """Write the report of a set whose shards are all made; return it. No picture at all is a ValueError."""
+    """Write and return the report of a set whose shards are all made. Raises ValueError for an empty set."""
     made = [shard for shard in shards if shard["samples"]]
     damaged = [name for shard in shards for name in shard["damaged"]]
     if not made:
         raise ValueError(
-            f"There is no picture to make maps of: {len(missing)} are missing, {len(damaged)} damaged, "
-            f"{(*missing, *damaged, 'none')[0]} for one. Give the folders that they lie in."
+            f"There is no picture to make maps of: {len(missing)} are missing, {len(damaged)} damaged, for "
+            f"example {(*missing, *damaged, 'none')[0]}. Give the folders that they are in."
         )
     report = {
         "source": "coco",
@@ -110,7 +111,7 @@ def finish(
 
 @dataclass(frozen=True)
 class _Drawn:
-    """A sample with the maps that its annotations give, and its pixels for the depth model."""
+    """A sample with the maps drawn from its annotations, and its pixels for the depth model."""
 
     sample: MapSample
     pixels: Tensor | None
@@ -131,13 +132,13 @@ def _write_shard(pictures: Sequence[CocoPicture], recipe: Recipe, path: Path) ->
 
 
 def _draw(recipe: Recipe, source: CocoPicture) -> _Drawn | str:
-    """What a thread can do for a picture; a text says what is damaged."""
+    """The part of a sample that a thread can make, or a text that says what is damaged."""
     size = (source.width, source.height)
     square = Square.of(*size, recipe.resolution)
     try:
         picture = decode(source.path.read_bytes())
         if picture.size != size:
-            raise ValueError(f"it is {picture.size}, its annotations are for {size}")
+            raise ValueError(f"it is {picture.size}, but its annotations are for {size}")
         maps = {}
         if source.stuff:
             maps["segmentation"] = segmentation(source.stuff, size, square)
@@ -150,7 +151,7 @@ def _draw(recipe: Recipe, source: CocoPicture) -> _Drawn | str:
 
 
 def _estimated(recipe: Recipe, drawn: Iterable[_Drawn]) -> Iterator[MapSample]:
-    """The samples with all their maps."""
+    """Yield the samples with all their maps."""
     drawn = iter(drawn)
     while batch := list(islice(drawn, recipe.batch_size)):
         found = _estimate(recipe, batch)
@@ -160,7 +161,7 @@ def _estimated(recipe: Recipe, drawn: Iterable[_Drawn]) -> Iterator[MapSample]:
 
 
 def _estimate(recipe: Recipe, batch: Sequence[_Drawn]) -> dict[str, list[Image.Image]]:
-    """The estimated maps of a batch by condition."""
+    """The estimated maps of a batch, by condition."""
     found = {}
     if recipe.depth_model:
         nearness = recipe.depth_model(torch.stack([item.pixels for item in batch]), recipe.resolution)

@@ -1,8 +1,8 @@
-"""COCO's pictures, and the maps that its annotations give: segmentation and pose.
+"""COCO's annotations give segmentation and pose maps of its pictures.
 
-Segmentation comes from COCO-Stuff's "stuffthingmaps", whose pixels are label ids: 0 to 181, person to wood,
-and 255 where nothing is labelled. `COCO_STUFF` counts as COCO-Stuff's own list of labels does, 0 unlabeled,
-1 person, ..., 182 wood: one more than the pixel. Pose comes from COCO-WholeBody's keypoints.
+Segmentations come from COCO-Stuff's "stuffthingmaps", whose pixels are label ids: 0 (person) to 181 (wood),
+and 255 for unlabelled pixels. `COCO_STUFF` follows COCO-Stuff's own list of labels, 0 unlabeled, 1 person,
+..., 182 wood, which is the pixel plus one. Poses come from COCO-WholeBody's keypoints.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from .coco import CocoImage, read_coco
 from .skeletons import Keypoints, Skeleton, draw_skeletons
 
 UNLABELLED = 255
-JOINT = 1 / 128  # a joint's radius over the map's side, 4 pixels at 512 as in ControlNet's annotator
-# COCO's 17: nose, then the left and the right eye, ear, shoulder, elbow, wrist, hip, knee and ankle. In
-# OpenPose's order, in which the neck (second, None here) comes between the shoulders:
+JOINT = 1 / 128  # a joint's radius over the map's side: 4 pixels at 512, as in ControlNet's annotator
+# COCO has 17 keypoints: the nose, then left and right eye, ear, shoulder, elbow, wrist, hip, knee and ankle.
+# Here they are in OpenPose's order, whose second keypoint, the neck (None), lies between the shoulders:
 _OPENPOSE = (0, None, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3)
 _SHOULDERS = (5, 6)
 
 
 class Person(msgspec.Struct, gc=False):
-    """Keypoints of COCO-WholeBody as JSON still: lists of x, y and a third number, 0 where there is none."""
+    """A person's keypoints in COCO-WholeBody as unparsed JSON: lists of x, y and a number, 0 if unseen."""
 
     image_id: int
     keypoints: msgspec.Raw
@@ -40,14 +40,14 @@ class Person(msgspec.Struct, gc=False):
     righthand_kpts: msgspec.Raw
 
     def text(self) -> bytes:
-        """All that decides how the person is drawn."""
+        """Everything that the drawing of the person depends on."""
         parts = (self.keypoints, self.face_kpts, self.lefthand_kpts, self.righthand_kpts)
         return b"".join(map(bytes, parts))
 
 
 @dataclass(frozen=True)
 class Square:
-    """The largest square in the middle of a picture, as maps of `size` pixels show it."""
+    """The largest centred square of a picture, which maps show at `size` pixels."""
 
     left: int
     top: int
@@ -66,16 +66,16 @@ class Square:
         return self.cut(picture).resize((self.size, self.size), how)
 
     def place(self, x: float, y: float) -> tuple[float, float]:
-        """Where a place of the picture is in the map, outside it too."""
+        """The coordinates in the map, or outside it, of a place in the picture."""
         scale = self.size / self.side
         return (x - self.left) * scale, (y - self.top) * scale
 
 
 @dataclass(frozen=True)
 class CocoPicture:
-    """A picture that is there, with what its maps are made of.
+    """An existing picture, and the annotations that its maps are made from.
 
-    stuff: its file of labels, where segmentation is wanted. people: empty where pose is not wanted.
+    stuff: its file of labels, if segmentation is wanted. people: empty if pose is not wanted.
     """
 
     id: str
@@ -85,10 +85,10 @@ class CocoPicture:
     captions: tuple[str, ...]
     stuff: Path | None
     people: tuple[Person, ...]
-    stamps: tuple[int, ...]  # the files' sizes and times of change
+    stamps: tuple[int, ...]  # the files' sizes and modification times
 
     def causes(self) -> tuple[object, ...]:
-        """All that decides the sample, JSON-able."""
+        """Everything that the sample depends on, as JSON-able values."""
         people = hashlib.sha256(b"".join(person.text() for person in self.people)).hexdigest()
         return self.id, self.path.name, self.width, self.height, self.captions, self.stamps, people
 
@@ -115,11 +115,12 @@ def coco_pictures(
     stuff: Path | None = None,
     keypoints: Path | None = None,
 ) -> list[CocoPicture]:
-    """The pictures of a captions JSON in the order of their ids; files that are not there go to `missing`.
+    """The pictures of a captions JSON in the order of their ids; missing files are added to `missing`.
 
-    images, stuff: the folders of the pictures and, for segmentation, of COCO-Stuff's PNG files. keypoints:
-    for pose, COCO-WholeBody's JSON. A picture without a caption or a PNG file is missing too. ValueErrors
-    name files that are missing or of another kind, and keypoints of other pictures.
+    images: the folder of the pictures. stuff: for segmentation, the folder of COCO-Stuff's PNG files.
+    keypoints: for pose, COCO-WholeBody's JSON. A picture without a caption or a PNG file counts as missing
+    too. Raises ValueError that names a JSON file that is missing or of another kind, or keypoints of other
+    pictures.
     """
     annotated = read_coco(captions, _Captions, "captions")
     texts = defaultdict(list)
@@ -127,7 +128,7 @@ def coco_pictures(
         texts[annotation.image_id].append(" ".join(annotation.caption.split()))
     people = _people(keypoints)
     if keypoints and people.keys().isdisjoint(image.id for image in annotated.images):
-        raise ValueError(f"{keypoints} has nobody in the pictures of {captions}: give the same split's file.")
+        raise ValueError(f"{keypoints} has nobody in the pictures of {captions}: give that split's file.")
     found = []
     for image in sorted(annotated.images, key=lambda image: image.id):
         path = images / image.file_name
@@ -156,24 +157,24 @@ def _people(keypoints: Path | None) -> dict[int, list[Person]]:
 
 
 def stuff_labels(pixels: np.ndarray) -> np.ndarray:
-    """The labels of COCO_STUFF, uint8, for a file's pixels (H, W) uint8; a ValueError for ids of no label."""
+    """The labels of COCO_STUFF, uint8, for a file's pixels (H, W) uint8. Raises ValueError for other ids."""
     labels = pixels + np.uint8(1)  # 255, unlabelled, becomes 0
     if labels.size and labels.max() >= len(COCO_STUFF.labels):
         last = len(COCO_STUFF.labels) - 2
-        raise ValueError(f"it has the label {labels.max() - 1}, of 0 to {last} and {UNLABELLED}")
+        raise ValueError(f"it has the label {labels.max() - 1}; labels are 0 to {last} and {UNLABELLED}")
     return labels
 
 
 def segmentation(path: Path, size: tuple[int, int], square: Square) -> Image.Image:
-    """A picture's labels painted in COCO_STUFF; a ValueError says why the file, of that size, cannot be."""
+    """A picture's labels, painted in COCO_STUFF. Raises ValueError for a damaged file or another size."""
     data = path.read_bytes()
     try:
         picture = Image.open(BytesIO(data))
         picture.load()
-    except Exception as error:  # a damaged file makes Pillow raise a good many kinds
+    except Exception as error:  # a damaged file makes Pillow raise many kinds of errors
         raise ValueError(f"{path.name}: {type(error).__name__}: {error}") from error
     if picture.mode not in ("L", "P") or picture.size != size:
-        raise ValueError(f"{path.name} is {picture.mode} {picture.size}, not 8 bits a pixel and {size}")
+        raise ValueError(f"{path.name} is {picture.mode} {picture.size}, not 8 bits per pixel and {size}")
     try:
         labels = stuff_labels(np.asarray(square.shrink(picture, Image.Resampling.NEAREST)))
     except ValueError as error:
@@ -182,7 +183,7 @@ def segmentation(path: Path, size: tuple[int, int], square: Square) -> Image.Ima
 
 
 def pose(people: Iterable[Person], square: Square) -> Image.Image:
-    """The people's skeletons on black; a ValueError says when their keypoints are none."""
+    """The people's skeletons on black. Raises ValueError for keypoints that cannot be read."""
     return Image.fromarray(draw_skeletons([_skeleton(person, square) for person in people], square.size))
 
 
@@ -202,8 +203,8 @@ def _places(text: msgspec.Raw, count: int, square: Square) -> Keypoints:
     try:
         numbers = msgspec.json.decode(text, type=list[float])
     except msgspec.MsgspecError as error:
-        raise ValueError(f"its keypoints are none: {error}") from error
+        raise ValueError(f"its keypoints cannot be read: {error}") from error
     if len(numbers) != 3 * count:
-        raise ValueError(f"{len(numbers)} numbers stand for {count} keypoints, of 3 numbers each")
+        raise ValueError(f"it has {len(numbers)} numbers for {count} keypoints, of 3 numbers each")
     triples = zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True)
     return tuple(square.place(x, y) if seen > 0 else None for x, y, seen in triples)

@@ -1,12 +1,13 @@
-"""COCO's pictures with their condition maps, for FG-DM's factors, as WebDataset shards.
+"""Make WebDataset shards of COCO's pictures with their condition maps, for FG-DM's factors.
 
     python -m finesse.training.data.maps --output sets/maps --images COCO/train2017 \\
         --captions COCO/annotations/captions_train2017.json --stuff COCO/stuffthingmaps/train2017 \\
         --keypoints coco_wholebody_train_v1.0.json --depth_model dpt-large \\
         --conditions segmentation,pose,depth,normal,sketch --resolution 256
 
-It leaves OUTPUT/SPLIT-000000.tar, ... with the report OUTPUT/SPLIT.json, and goes on where it stopped. By
-`accelerate launch -m` in place of `python -m`, several processes share the shards, each with its GPU.
+The script writes OUTPUT/SPLIT-000000.tar, ... and the report OUTPUT/SPLIT.json. A stopped run continues where
+it was. With `accelerate launch -m` instead of `python -m`, several processes share the shards, each with its
+own GPU.
 """
 
 from __future__ import annotations
@@ -33,25 +34,25 @@ NEEDED = {
     "normal": "depth_model",
     "sketch": "images",
 }
-"""The conditions, and the setting that tells what each is made from."""
+"""For each condition, the setting that names its source."""
 
 
 @dataclass
 class Arguments:
-    """What to make, of what and where."""
+    """The settings of the script."""
 
     images: str = option("", "the folder of COCO's pictures")
-    captions: str = option("", "COCO's captions_...json; its pictures are taken")
-    output: str = option("", "where the shards and their report go")
-    split: str = option("train", "the shards' name: OUTPUT/SPLIT-000000.tar")
+    captions: str = option("", "COCO's captions_...json, which lists the pictures")
+    output: str = option("", "the folder for the shards and their report")
+    split: str = option("train", "the name of the shards: OUTPUT/SPLIT-000000.tar")
     conditions: str = option(",".join(NEEDED), "the maps to make, separated by commas")
-    resolution: int = option(256, "side of the square cut from each picture's middle, after shrinking")
+    resolution: int = option(256, "the side in pixels to which each picture's central square is shrunk")
     stuff: str = option("", "for segmentation: COCO-Stuff's folder of stuffthingmaps")
-    keypoints: str = option("", "for pose: coco_wholebody_...json; without people the map is black")
+    keypoints: str = option("", "for pose: coco_wholebody_...json; a map without people is black")
     depth_model: str = option("", "for depth and normal: a local folder of a DPT or Depth-Anything model")
-    per_shard: int = option(1000, "pictures a shard; training needs at least a shard a reading process")
-    batch_size: int = option(32, "pictures the depth model sees at once")
-    workers: int = option(8, "threads that read pictures, and as many that write maps, a process")
+    per_shard: int = option(1000, "pictures per shard; training needs at least one shard per reading process")
+    batch_size: int = option(32, "pictures that the depth model processes at once")
+    workers: int = option(8, "threads per process that read pictures, and threads that write maps")
 
 
 def run(arguments: Arguments, conditions: tuple[str, ...]) -> None:

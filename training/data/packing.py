@@ -1,7 +1,7 @@
-"""Selected objects, their colours and their pictures into WebDataset shards, one sample a picture.
+"""Pack selected objects, their colours and their pictures into WebDataset shards, one sample per picture.
 
-A shard is a function of its list of pictures, objects and colours, so that threads make shards in any order
-and an interrupted run goes on where it was.
+A shard depends only on its list of pictures, objects and colours. So threads can make shards in any order,
+and an interrupted run continues where it was.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ def pack(
 ) -> dict[str, Any]:
     """Write `folder`/<split>-000000.tar, ... and the report `folder`/<split>.json; return the report.
 
-    `selection` is the Parquet file of the step select, `colours` the folder of the step colours (objects
-    have none when it is empty), `images` the folder of the pictures. Shards hold `per_shard` pictures; the
-    order is that of the image ids. A picture that is missing or does not decode is counted and left out; a
-    shard that is there, made of the same, is not made again; shards of an earlier, longer set are deleted.
-    ValueErrors: no picture at all, colours that are not complete.
+    selection: the Parquet file of the step select. colours: the folder of the step colours; if it is empty,
+    objects have no colours. images: the folder of the pictures. Shards hold `per_shard` pictures in the order
+    of the image ids. A picture that is missing or does not decode is counted and left out. A shard that
+    exists and was made from the same data is not made again. Shards of an earlier, longer set are deleted.
+    Raises ValueError if there is no picture at all or if the colours are not complete.
     """
     if per_shard < 1 or workers < 1:
         raise ValueError(f"per_shard is {per_shard} and workers {workers}: give at least 1 of each.")
@@ -52,8 +52,8 @@ def pack(
     damaged = [name for shard in shards for name in shard["damaged"]]
     if not made:
         raise ValueError(
-            f"{images} has none of the pictures: {len(missing)} are missing, {len(damaged)} damaged, "
-            f"{(missing + damaged)[0]} for one. Give the folder that they lie in."
+            f"{images} has none of the pictures: {len(missing)} are missing, {len(damaged)} damaged, for "
+            f"example {(missing + damaged)[0]}. Give the folder that they are in."
         )
     report = {
         **selected["causes"],
@@ -75,15 +75,15 @@ def pack(
 class _Picture:
     path: Path
     id: str
-    stamp: tuple[int, int]  # the file's size and time of change
+    stamp: tuple[int, int]  # the file's size and modification time
     objects: tuple[SmallObject, ...]
-    colours: tuple[str, ...]  # how the colour of each object was found: known, no_colour, not_asked
+    colours: tuple[str, ...]  # the state of each object's colour: known, no_colour, not_asked
 
 
 def _pictures(
     selection: Path, images: Path, parts: list[Path] | None, missing: list[str]
 ) -> Iterator[_Picture]:
-    """The pictures that are there, in order; the names of the others go to `missing`."""
+    """Yield the existing pictures in order; the names of the others are added to `missing`."""
     for (image, file), rows in groupby(_rows(selection, parts), key=lambda row: row[:2]):
         things = [
             (SmallObject(label, tuple(box), colour or None), colour) for _, _, label, *box, colour in rows
@@ -100,7 +100,7 @@ def _pictures(
 
 
 def _rows(selection: Path, parts: list[Path] | None) -> Iterator[tuple[Any, ...]]:
-    """(image, file, label, left, top, right, bottom, colour) of each object; a chunk in memory at a time."""
+    """Yield (image, file, label, left, top, right, bottom, colour) of each object, one chunk in memory."""
     objects = pl.scan_parquet(selection)
     for chunk in range(-(-objects.select(pl.len()).collect().item() // CHUNK)):
         frame = objects.slice(chunk * CHUNK, CHUNK).select("image", "file", "label", *BOX).collect()
@@ -116,7 +116,7 @@ class _Plan:
     pictures: list[_Picture]
 
     def causes(self) -> str:
-        """A hash of all that decides the shard's bytes."""
+        """A hash of everything that the shard's bytes depend on."""
         parts = [self.source, [(p.path.name, p.id, p.stamp, p.objects) for p in self.pictures]]
         return hashlib.sha256(json.dumps(parts, default=asdict).encode()).hexdigest()
 
@@ -127,7 +127,7 @@ def _plans(pictures: Iterator[_Picture], source: str, per_shard: int) -> Iterato
 
 
 def _make_shard(target: ShardSet, plan: _Plan) -> dict[str, Any]:
-    """Make a shard unless it is there; what it holds, and which pictures are damaged."""
+    """Make a shard unless it exists; return what it holds and which pictures are damaged."""
     damaged: list[str] = []
     colours: Counter[str] = Counter()
 

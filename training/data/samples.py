@@ -1,6 +1,6 @@
-"""A picture with its small objects: how it lies in a shard, is read again, and what prompts it has.
+"""Samples of pictures with their small objects are written to shards, read again, and turned into prompts.
 
-A shard holds for each picture `<id>.jpg`, the original file's bytes, and `<id>.json`, a Record.
+A shard holds for each picture `<id>.jpg`, the bytes of the original file, and `<id>.json`, a Record.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from PIL import Image
 from ...core.files import read_json
 from .tars import decode, parse_record, read_tar, write_tar
 
-# Words that start with a vowel's letter but not its sound, and the other way round.
+# Words that start with a vowel's letter but not its sound, and the reverse.
 _VOWEL = re.compile(r"(?!uni|use|usb|uk|ute|eu|ewe|one\b)[aeiou]|hour|heir|honest")
 
 
 @dataclass(frozen=True)
 class SmallObject:
-    """A labelled box: (left, top, right, bottom) as fractions of the picture's width and height."""
+    """A labelled box (left, top, right, bottom), in fractions of the picture's width and height."""
 
     label: str
     box: tuple[float, float, float, float]
@@ -31,7 +31,7 @@ class SmallObject:
 
 @dataclass(frozen=True)
 class Record:
-    """What a shard says of a picture: where it comes from, its size in pixels and its small objects."""
+    """A picture's entry in a shard: its source, its size in pixels and its small objects."""
 
     source: str
     id: str
@@ -42,7 +42,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Sample:
-    """A record with its picture: the JPEG's bytes, and the same decoded, RGB of the record's size."""
+    """A record with its picture: the bytes of the JPEG, and the decoded RGB picture of the record's size."""
 
     record: Record
     jpg: bytes
@@ -50,25 +50,25 @@ class Sample:
 
 
 def prompts(thing: SmallObject) -> list[str]:
-    """The paper's prompts for an object: "a dog" and, where its colour is known, "a brown dog"."""
+    """The paper's prompts for an object: "a dog" and, if its colour is known, "a brown dog"."""
     names = [thing.label] if thing.colour is None else [thing.label, f"{thing.colour} {thing.label}"]
     return [f"{'an' if _VOWEL.match(name) else 'a'} {name}" for name in names]
 
 
 def picture_path(images: Path, file: str) -> Path:
-    """Where a picture lies: in the folder, or in train_<first digit> as OpenImages' archives unpack."""
+    """The path of a picture: in the folder, or in train_<first digit>, as OpenImages' archives unpack."""
     path = images / file
     return path if path.exists() else images / f"train_{file[0]}" / file
 
 
 def write_shard(path: Path, samples: Iterable[Sample]) -> int:
-    """Write samples as one tar file, atomically; return their number. Equal samples give equal bytes."""
+    """Write samples to one tar file, atomically, and return their number. Equal samples give equal bytes."""
     parts = ((s.record.id, {"jpg": s.jpg, "json": msgspec.json.encode(asdict(s.record))}) for s in samples)
     return write_tar(path, parts)
 
 
 def shards(data: str | Path) -> list[Path]:
-    """The shards of DATA/train, as DATA/train.json lists them; a ValueError names a missing one."""
+    """The shards of DATA/train that DATA/train.json lists. Raises ValueError that names missing files."""
     report = Path(f"{data}.json")
     if not report.is_file():
         raise ValueError(
@@ -81,11 +81,10 @@ def shards(data: str | Path) -> list[Path]:
 
 
 def read_shard(path: str | Path, damaged: list[str] | None = None) -> Iterator[Sample]:
-    """The samples of a shard in order, one at a time.
+    """Yield the samples of a shard in order.
 
-    A sample without a picture or a record, with one that does not decode, or behind the place where the
-    file is cut short is left out, logged and, as "file: key: reason", added to `damaged`. A missing file is
-    a ValueError.
+    A sample is skipped if its picture or record is missing or damaged, or if the file is cut short before it.
+    It is logged and added to `damaged` as "file: key: reason". Raises ValueError if the file is missing.
     """
     return read_tar(path, _sample, damaged)
 
@@ -94,5 +93,5 @@ def _sample(parts: dict[str, bytes]) -> Sample:
     record = parse_record(parts, Record, ("jpg",))
     picture = decode(parts["jpg"])
     if picture.size != (record.width, record.height):
-        raise ValueError(f"the picture is {picture.size}, its record says {record.width, record.height}")
+        raise ValueError(f"the picture is {picture.size}, but its record says {record.width, record.height}")
     return Sample(record, parts["jpg"], picture)

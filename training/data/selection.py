@@ -1,10 +1,10 @@
-"""Which boxes of OpenImages and COCO are small objects (SOEDiff, section 5.2), into one Parquet file.
+"""Select the boxes of OpenImages and COCO that hold small objects (SOEDiff, section 5.2).
 
-An object is real, whole and single: not occluded, truncated, group, depiction or seen from inside, no person
-and no body part. The paper's formulas for the size are lost in the text we have; our reading is the side, as
-in its threshold analysis: the *longer* side of the box, as a fraction of the picture's width or height, is
-under 1/8 for training and from 1/8 to under 1/6 for tests, and the *shorter* side is at least `smallest`.
-COCO knows only crowds; there a box within a pixel of the picture's border counts as truncated.
+An object is real, whole and single: not occluded, truncated, a group, a depiction or seen from inside, and
+neither a person nor a body part. The paper's formulas for the size are lost in the text we have. Our reading
+follows its threshold analysis: the *longer* side of the box, as a fraction of the picture's width or height,
+is under 1/8 for training and from 1/8 to under 1/6 for tests, and the *shorter* side is at least `smallest`.
+COCO marks only crowds; there a box within a pixel of the picture's border counts as truncated.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .coco import CocoImage, read_coco
 log = logging.getLogger(__name__)
 
 SIDES = {"train": (0.0, 1 / 8), "test": (1 / 8, 1 / 6)}
-SMALLEST = 1 / 32  # two latent cells at 512 pixels, 20 pixels in a picture of COCO
+SMALLEST = 1 / 32  # two latent cells at 512 pixels, 20 pixels in a COCO picture
 PEOPLE = ["person", "man", "woman", "boy", "girl"]
 BODY_PART = "human "  # "human eye", "human hair", ... in OpenImages
 FLAGS = {
@@ -55,11 +55,11 @@ def select_openimages(
 ) -> dict[str, Any]:
     """Write the small objects of an OpenImages box CSV to the Parquet file `out`; return its read_selection.
 
-    `boxes` is a ...-annotations-bbox.csv, fractions in XMin, XMax, YMin, YMax; `classes` the
-    class-descriptions-boxable.csv, with or without a header. The file is streamed. Rows that break a rule
-    are counted by the first one they break: also rows that cannot be read, boxes outside 0..1 or without
-    area, class ids that `classes` lacks and flags of -1 (unknown). ValueErrors name a missing file, a
-    missing column, a file of another kind and an empty result.
+    boxes: a ...-annotations-bbox.csv with fractions in XMin, XMax, YMin, YMax; it is streamed. classes: the
+    class-descriptions-boxable.csv, with or without a header. Dropped rows are counted by the first rule that
+    they break; the rules also drop rows that cannot be read, boxes outside 0..1 or without area, class ids
+    that are not in `classes`, and flags of -1 (unknown). Raises ValueError for a missing file, a missing
+    column, a file of another kind and an empty result.
     """
     causes = _causes("openimages", split, smallest, boxes, classes)
     if (done := _done(out, causes)) is not None:
@@ -81,10 +81,10 @@ def select_openimages(
 def select_coco(instances: Path, out: Path, split: str, smallest: float = SMALLEST) -> dict[str, Any]:
     """Write the small objects of a COCO instances JSON to the Parquet file `out`; return its read_selection.
 
-    Boxes there are [x, y, width, height] in pixels. The file is read once, and only the fields that are
-    needed are kept. Annotations that break a rule are counted by the first one they break: also boxes
-    outside the picture or without area, and ids of images and categories that the file lacks. ValueErrors
-    name a missing file, the place of a missing or wrong field, and an empty result.
+    Its boxes are [x, y, width, height] in pixels. The file is read once, and only the needed fields are kept.
+    Dropped annotations are counted by the first rule that they break; the rules also drop boxes outside the
+    picture or without area, and unknown ids of images and categories. Raises ValueError for a missing file, a
+    missing or wrong field (with its place), and an empty result.
     """
     causes = _causes("coco", split, smallest, instances)
     if (done := _done(out, causes)) is not None:
@@ -114,9 +114,9 @@ def select_coco(instances: Path, out: Path, split: str, smallest: float = SMALLE
 
 
 def read_selection(path: Path) -> dict[str, Any]:
-    """What a Parquet file of selected objects says of itself: causes, rows, kept, dropped by reason.
+    """The metadata of a Parquet file of selected objects: causes, rows, kept, and dropped by reason.
 
-    A ValueError says when the file is missing or of another kind.
+    Raises ValueError if the file is missing or of another kind.
     """
     if not path.is_file():
         raise ValueError(f"{path} is missing: run the step select first.")
@@ -144,7 +144,7 @@ def _causes(source: str, split: str, smallest: float, *inputs: Path) -> dict[str
 def _done(out: Path, causes: dict[str, Any]) -> dict[str, Any] | None:
     if not out.exists() or (found := read_selection(out))["causes"] != causes:
         return None
-    log.info("%s is there already, made of the same files by the same rules.", out)
+    log.info("%s exists already, made from the same files by the same rules.", out)
     return found
 
 
@@ -159,7 +159,7 @@ def _naming(path: Path) -> Iterator[None]:
 def _write(
     frame: pl.LazyFrame, labels: dict[str, str], broken: dict[str, pl.Expr], out: Path, causes: dict[str, Any]
 ) -> dict[str, Any]:
-    """Count the rows by what they break (`broken`, then size, then class) and write the others."""
+    """Count rows by the first rule that they break (`broken`, then size, then class), write the others."""
     (low, high), smallest = causes["rules"]["longer_side"], causes["rules"]["shorter_side"]
     sides = pl.col("right") - pl.col("left"), pl.col("bottom") - pl.col("top")
     longer, shorter = pl.max_horizontal(sides), pl.min_horizontal(sides)
@@ -182,11 +182,11 @@ def _write(
         "unknown_classes": sorted(unknown)[:10],
     }
     if not kept:
-        raise ValueError(f"None of the boxes in {', '.join(causes['files'])} is a small object: {report}.")
+        raise ValueError(f"None of the boxes in {', '.join(causes['files'])} holds a small object: {report}.")
     wanted = {name: label for name, label in labels.items() if _class_reason(label) is None}
     names = pl.LazyFrame({"class": list(wanted), "label": list(wanted.values())})
     small = frame.filter(pl.col("reason").is_null(), pl.col("class").is_in(list(wanted)))
-    # New strings: those that a filter keeps hold on to the memory of all that were read with them.
+    # New strings, because those that a filter keeps hold the memory of all that were read with them.
     small = small.select("class", *BOX, image=pl.format("{}", "image"), file=pl.format("{}", "file"))
     objects = small.join(names, on="class").select("image", "file", "label", *BOX).sort(pl.all())
     with replacing(out) as temporary:
@@ -230,8 +230,8 @@ def _read_classes(path: Path) -> dict[str, str]:
     names = {row[0]: row[-1] for row in rows.iter_rows() if row[0] != "LabelName"}
     if rows.width != 2 or not names or not all(key and key.startswith("/") and names[key] for key in names):
         raise ValueError(
-            f"{path} is no list of classes, it begins with {rows.row(0)}: "
-            "give OpenImages' class-descriptions-boxable.csv, a class id such as /m/0bt9lr and a name a row."
+            f"{path} is no list of classes, it begins with {rows.row(0)}: give OpenImages' "
+            "class-descriptions-boxable.csv, whose rows hold a class id such as /m/0bt9lr and a name."
         )
     return {key: name.strip().lower() for key, name in names.items()}
 
@@ -255,7 +255,7 @@ class _Coco(msgspec.Struct):
 
 
 def _read_coco(path: Path) -> tuple[pl.DataFrame, dict[str, str]]:
-    """A row an annotation, file and size null where the image is unknown; and lower-case labels by class."""
+    """One row per annotation, file and size null if its image is unknown; and lower-case labels by class."""
     coco = read_coco(path, _Coco, "instances")
     sizes = {image.id: (image.file_name, image.width, image.height) for image in coco.images}
     columns: dict[str, list[Any]] = {

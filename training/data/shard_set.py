@@ -1,4 +1,4 @@
-"""The shards of a data set: each made once of the same causes, in any order, by any number of processes."""
+"""A shard set makes the shards of a data set, each once, in any order, by any number of processes."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any
 
 from ...core.files import read_json, write_json
 
-NAMED = 10  # missing and damaged files that a report names
+NAMED = 10  # how many missing and damaged files a report names
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class ShardSet:
-    """`folder`/<split>-000000.tar, ... and, when all of them are there, the report `folder`/<split>.json.
+    """The shards `folder`/<split>-000000.tar, ... and, once all exist, the report `folder`/<split>.json.
 
-    What a finished shard was made of is kept in the folder `records`.
+    The folder `records` keeps what each finished shard was made from.
     """
 
     folder: Path
@@ -26,11 +26,11 @@ class ShardSet:
     records: Path
 
     def make(self, index: int, causes: str, write: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
-        """What shard `index` holds; `write(path)` makes it and tells that, unless it is there.
+        """What shard `index` holds. If it does not exist, `write(path)` makes it and returns what it holds.
 
-        It is there when it was made of the same `causes`, a hash of all that decides its bytes, and has kept
-        its size. `write` tells at least the number of `samples`; a shard without any is not kept. `causes`,
-        the `file` and its `bytes` are added.
+        A shard counts as existing if it was made from the same `causes`, a hash of everything its bytes
+        depend on, and still has its size. `write` returns at least the number of `samples`; a shard without
+        samples is not kept. `causes`, the `file` and its `bytes` are added to what it returns.
         """
         path, record = self.folder / f"{self.split}-{index:06d}.tar", self.records / f"{index:06d}.json"
         if (done := _read_record(record)) and done["causes"] == causes and done["bytes"] == _size(path):
@@ -40,29 +40,29 @@ class ShardSet:
         if not found["samples"]:
             path.unlink()  # the webdataset library refuses an empty shard
         made = {"causes": causes, "file": path.name, "bytes": _size(path), **found}
-        write_json(record, made)  # after the shard: a record means that its shard is whole
+        write_json(record, made)  # after the shard, so that a record means that its shard is whole
         return made
 
     def finish(self, report: dict[str, Any]) -> None:
-        """Delete what earlier and killed runs left that `report` does not list, and write it."""
+        """Delete files of earlier and killed runs that `report` does not list, and write the report."""
         wanted, digits = {shard["file"] for shard in report["shards"]}, "[0-9]" * 6
         for pattern in (f"{self.split}-{digits}.tar", f".{self.split}-{digits}.tar.*.tmp"):
             for path in sorted(self.folder.glob(pattern)):
                 if path.name not in wanted:
-                    log.info("Deleting %s, which is no part of the set any more.", path)
+                    log.info("Deleting %s, which is no longer part of the set.", path)
                     path.unlink()
         write_json(self.folder / f"{self.split}.json", report)
 
 
 def named(names: Sequence[str]) -> dict[str, Any]:
-    """How many files are missing or damaged, and the first of them, for a report."""
+    """The number of missing or damaged files and the names of the first, for a report."""
     return {"count": len(names), "first": list(names[:NAMED])}
 
 
 def _read_record(path: Path) -> dict[str, Any] | None:
     try:
         return read_json(path)
-    except ValueError:  # missing, or damaged and so to be made again
+    except ValueError:  # missing, or damaged: make it again
         return None
 
 

@@ -1,7 +1,8 @@
-"""People's skeletons, drawn as ControlNet's OpenPose annotator draws them.
+"""Skeletons of people are drawn like those of ControlNet's OpenPose annotator.
 
-Its colours and joins (`annotator/openpose/util.py`): bones at 60% of their first colour, joints over them, a
-hand's bones in the hues of the rainbow and its joints blue, faces as white points. Feet are not drawn there.
+Colours and connections follow `annotator/openpose/util.py`: bones have 60% of the colour of their first
+joint, and joints are drawn over them. The bones of a hand have the hues of the rainbow and its joints are
+blue. Faces are white points. Feet are not drawn.
 """
 
 from __future__ import annotations
@@ -15,38 +16,38 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 Keypoints = tuple[tuple[float, float] | None, ...]
-"""Places (x, y) in pixels; None where a keypoint is not seen."""
+"""Keypoints (x, y) in pixels; None for a keypoint that is not seen."""
 
 LIMBS = (
     *((1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10)),
     *((1, 11), (11, 12), (12, 13), (1, 0), (0, 14), (14, 16), (0, 15), (15, 17)),
 )
-"""Pairs of a body's keypoints that OpenPose connects."""
+"""The pairs of body keypoints that OpenPose connects."""
 
 COLOURS = (
     *((255, 0, 0), (255, 85, 0), (255, 170, 0), (255, 255, 0), (170, 255, 0), (85, 255, 0), (0, 255, 0)),
     *((0, 255, 85), (0, 255, 170), (0, 255, 255), (0, 170, 255), (0, 85, 255), (0, 0, 255), (85, 0, 255)),
     *((170, 0, 255), (255, 0, 255), (255, 0, 170), (255, 0, 85)),
 )
-"""Colours of a body's keypoints, and at 60% of its limbs, in OpenPose's order."""
+"""The colours of the body's keypoints, and at 60% of its limbs, in OpenPose's order."""
 
 BONES = tuple(bone for finger in range(5) for bone in pairwise((0, *range(4 * finger + 1, 4 * finger + 5))))
-"""Pairs of a hand's keypoints that OpenPose connects: from the wrist out along each finger."""
+"""The pairs of hand keypoints that OpenPose connects: from the wrist along each finger."""
 
 BONE_COLOURS = tuple(
     tuple(int(255 * part) for part in hsv_to_rgb(bone / len(BONES), 1, 1)) for bone in range(len(BONES))
 )
 HAND_JOINT, FACE_POINT = (0, 0, 255), (255, 255, 255)
-FINER = 4  # drawn larger and then reduced, for smooth lines
+FINER = 4  # skeletons are drawn this many times larger and then reduced, for smooth lines
 
 
 @dataclass(frozen=True)
 class Skeleton:
-    """A person's keypoints and the radius, in pixels, of the joints; all lines go with it.
+    """A person's keypoints, and the radius of the joints in pixels, which also sets the width of all lines.
 
-    body: the 18 of OpenPose: nose, neck, right shoulder, elbow, wrist, left shoulder, elbow, wrist, right
-    hip, knee, ankle, left hip, knee, ankle, right eye, left eye, right ear, left ear. face: any number.
-    hands: 21 each: the wrist, then four of each finger from its root, the thumb first.
+    body: OpenPose's 18: nose, neck, right shoulder, elbow, wrist, left shoulder, elbow, wrist, right hip,
+    knee, ankle, left hip, knee, ankle, right eye, left eye, right ear, left ear. face: any number of
+    keypoints. hands: 21 each: the wrist, then four for each finger from its root, the thumb first.
     """
 
     body: Keypoints
@@ -56,7 +57,7 @@ class Skeleton:
 
 
 def draw_skeletons(people: Iterable[Skeleton], size: int) -> np.ndarray:
-    """Draw skeletons on black, uint8 (size, size, 3)."""
+    """Draw skeletons on black; the result is uint8 (size, size, 3)."""
     image = Image.new("RGB", (size * FINER, size * FINER))
     pen = ImageDraw.Draw(image)
     for person in people:

@@ -1,4 +1,4 @@
-"""SOEDiff's sets of small objects, out of OpenImages or COCO, in three steps; each goes on where it stopped.
+"""Make SOEDiff's sets of small objects from OpenImages or COCO, in three steps.
 
     S="--split train --folder sets/openimages"
     python -m finesse.training.data.small_objects --step select $S --source openimages \\
@@ -7,16 +7,17 @@
         --images openimages/train --model blip-vqa-base
     python -m finesse.training.data.small_objects --step pack $S --images openimages/train
 
-and for COCO, with the steps colours and pack as above,
+For COCO the first step is the following; the steps colours and pack are as above.
 
     S="--split test --folder sets/coco"
     python -m finesse.training.data.small_objects --step select $S --source coco \\
         --instances instances_val2017.json
 
-The steps leave FOLDER/SPLIT/objects.parquet, FOLDER/SPLIT/colours/, and the shards FOLDER/SPLIT-000000.tar,
-... with the report FOLDER/SPLIT.json. The step colours may be left out. As in the paper, `--split train` is
-for a data set's training files and `--split test` for its validation files. --images is the folder of the
-pictures: <image id>.jpg, or train_0/ to train_f/ of these, for OpenImages; COCO's file names for COCO.
+A stopped step continues where it was. The steps write FOLDER/SPLIT/objects.parquet, FOLDER/SPLIT/colours/,
+and the shards FOLDER/SPLIT-000000.tar, ... with the report FOLDER/SPLIT.json. The step colours may be
+skipped. As in the paper, use `--split train` for a data set's training files and `--split test` for its
+validation files. --images is the folder of the pictures: for OpenImages <image id>.jpg, or the folders
+train_0/ to train_f/ with them; for COCO its own file names.
 """
 
 from __future__ import annotations
@@ -48,21 +49,21 @@ NEEDED = {
 
 @dataclass
 class Arguments:
-    """What to make, of what and where."""
+    """The settings of the script."""
 
     step: str = option("", "select, colours or pack, in this order")
     source: str = option("openimages", "openimages or coco")
     split: str = option("train", "train (sides under 1/8) or test (1/8 to 1/6)")
-    folder: str = option("sets/openimages", "where the shards go; one folder a source")
+    folder: str = option("sets/openimages", "the folder for the shards; use one folder per source")
     boxes: str = option("", "OpenImages' ...-annotations-bbox.csv")
     classes: str = option("", "OpenImages' class-descriptions-boxable.csv")
     instances: str = option("", "COCO's instances_...json")
     images: str = option("", "the folder of the pictures")
     model: str = option("", "a local folder of BLIP-VQA, such as Salesforce/blip-vqa-base")
-    smallest: float = option(SMALLEST, "least shorter side of a box, as a fraction of the picture's")
-    per_shard: int = option(1000, "pictures a shard; training needs at least a shard a reading process")
-    batch_size: int = option(64, "questions asked at once")
-    workers: int = option(8, "threads that read pictures, a process")
+    smallest: float = option(SMALLEST, "smallest shorter side of a box, as a fraction of the picture's side")
+    per_shard: int = option(1000, "pictures per shard; training needs at least one shard per reading process")
+    batch_size: int = option(64, "questions that are asked at once")
+    workers: int = option(8, "threads per process that read pictures")
 
     @property
     def selection(self) -> Path:

@@ -1,7 +1,7 @@
-"""WebDataset tar files: written whole or not at all, read past what is damaged.
+"""WebDataset tar files are written whole or not at all, and damaged samples are skipped when they are read.
 
-A sample is a key and its parts by suffix: `<key>.jpg`, `<key>.json`, ... lie behind one another. `read_tar`
-here and the `webdataset` library both read them.
+A sample is a key and its parts by suffix: `<key>.jpg`, `<key>.json`, ... follow each other in the file. Both
+`read_tar` and the `webdataset` library read such files.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ log = logging.getLogger(__name__)
 
 
 def write_tar(path: Path, samples: Iterable[tuple[str, Mapping[str, bytes]]]) -> int:
-    """Write samples as one tar file, atomically; return their number. Equal samples give equal bytes.
+    """Write samples to one tar file, atomically, and return their number. Equal samples give equal bytes.
 
-    A key holds no full stop; what follows the first one is the suffix.
+    A key has no full stop: everything after the first one is the suffix.
     """
     count = 0
     with replacing(path) as temporary, tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
@@ -42,17 +42,17 @@ def write_tar(path: Path, samples: Iterable[tuple[str, Mapping[str, bytes]]]) ->
 def read_tar(
     path: str | Path, parse: Callable[[dict[str, bytes]], Parsed], damaged: list[str] | None = None
 ) -> Iterator[Parsed]:
-    """`parse(parts)` of each sample of a tar file in order, one at a time.
+    """Yield `parse(parts)` of each sample of a tar file in order.
 
-    A sample that `parse` refuses with a ValueError, or behind the place where the file is cut short, is left
-    out, logged and, as "file: key: reason", added to `damaged`. A missing file is a ValueError.
+    A sample is skipped if `parse` raises ValueError for it, or if the file is cut short before its end. It is
+    logged and added to `damaged` as "file: key: reason". Raises ValueError if the file is missing.
     """
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"{path} is missing: pack the shards, or give the path of one.")
 
     def drop(what: str) -> None:
-        log.warning("Leaving out a damaged sample: %s: %s", path.name, what)
+        log.warning("Skipping a damaged sample: %s: %s", path.name, what)
         if damaged is not None:
             damaged.append(f"{path.name}: {what}")
 
@@ -73,21 +73,21 @@ def read_tar(
 
 
 def decode(data: bytes) -> Image.Image:
-    """A picture file's bytes as an RGB picture, its pixels read; a ValueError says why it cannot be."""
+    """Decode the bytes of a picture file to an RGB picture. Raises ValueError if they are damaged."""
     try:
         return Image.open(BytesIO(data)).convert("RGB")
-    except Exception as error:  # a damaged file makes Pillow raise a good many kinds
+    except Exception as error:  # a damaged file makes Pillow raise many kinds of errors
         raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
 def parse_record(parts: dict[str, bytes], kind: type[Parsed], pictures: Iterable[str]) -> Parsed:
-    """A sample's JSON as a dataclass; a ValueError names what it or the suffixes `pictures` lack."""
+    """A sample's JSON as a dataclass. Raises ValueError that names missing fields, or missing `pictures`."""
     if missing := {"json", *pictures} - parts.keys():
         raise ValueError(f"there is no {' and no '.join(sorted(missing))}")
     try:
         return msgspec.json.decode(parts["json"], type=kind)
     except msgspec.MsgspecError as error:
-        raise ValueError(f"its record is none: {error}") from error
+        raise ValueError(f"its record cannot be read: {error}") from error
 
 
 def _contents(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
@@ -96,7 +96,7 @@ def _contents(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 
 
 def _ends_here(path: Path, offset: int) -> bool:
-    """Whether only the zeros that end a tar file follow; at a damaged header tarfile just stops."""
+    """Whether only the zeros that end a tar file follow; at a damaged header, tarfile stops silently."""
     with path.open("rb") as file:
         file.seek(offset)
         rest = file.read(tarfile.RECORDSIZE)

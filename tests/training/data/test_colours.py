@@ -112,7 +112,7 @@ def test_a_killed_run_goes_on_and_gives_the_same_files(small_set, blip, monkeypa
     with pytest.raises(KeyboardInterrupt):
         ask(small_set, blip)
     assert sorted(files(small_set.colours)) == ["000000.json", "000001.json"]
-    with pytest.raises(ValueError, match=r"3 of 5 chunks in .* are not answered .* by tiny-vqa"):
+    with pytest.raises(ValueError, match=r"tiny-vqa has not answered 3 of 5 chunks in .* for this selection"):
         read_colours(small_set.selection, small_set.colours)
 
     asked.clear()
@@ -162,7 +162,7 @@ def test_objects_of_missing_and_damaged_pictures_have_no_answer(small_set, blip,
     answers = [answer for part in parts for answer in json.loads(part.read_text())["answers"]]
 
     assert [answer is None for answer in answers] == [True] * 4 + [False] * 18
-    assert "4 objects of chunk 0 have no readable picture" in caplog.text
+    assert "4 objects of chunk 0 get no colour" in caplog.text
 
 
 def test_other_folders_than_a_blips_are_refused(tmp_path, blip_folder, blip):
@@ -170,7 +170,7 @@ def test_other_folders_than_a_blips_are_refused(tmp_path, blip_folder, blip):
     with pytest.raises(ValueError, match=r"none has no config.json: give the folder of a BLIP"):
         Blip(tmp_path / "none", cpu)
     CLIPTextConfig().save_pretrained(tmp_path / "clip")
-    with pytest.raises(ValueError, match=r"clip cannot be used: it is of the type clip_text_model"):
+    with pytest.raises(ValueError, match=r"clip cannot be used: its model type is clip_text_model"):
         Blip(tmp_path / "clip", cpu)
     BlipForConditionalGeneration(blip.model.config).save_pretrained(tmp_path / "captions")
     for path in Path(blip_folder).iterdir():

@@ -195,7 +195,7 @@ def test_pictures_without_captions_or_of_another_size_are_named(coco, recipe):
     report = make(coco, recipe)
     assert report["pictures"]["missing"]["first"] == [f"{12:012d}.jpg: a caption"]
     assert report["pictures"]["damaged"]["first"] == [
-        f"{139:012d}.jpg: it is (120, 80), its annotations are for (119, 80)"
+        f"{139:012d}.jpg: it is (120, 80), but its annotations are for (119, 80)"
     ]
 
 
@@ -286,14 +286,14 @@ def test_a_written_sample_is_read_again_and_lacks_are_named(tmp_path):
     assert found.maps["depth"].getpixel((3, 3)) == (7, 7, 7)
     assert damaged == [
         "s.tar: b: there is no pose.png",
-        "s.tar: c: pose.png is (8, 8), the record says (16, 24)",
+        "s.tar: c: pose.png is (8, 8), but the record says (16, 24)",
     ]
     assert [sample.id for sample in read_maps(tmp_path / "s.tar", ["depth"])] == ["a", "b", "c"]
 
 
 def test_wrong_folders_and_settings_are_refused(coco, recipe, tmp_path):
     coco.images = tmp_path / "elsewhere"
-    with pytest.raises(ValueError, match=r"no picture to make maps of: 5 are missing, 0 damaged, 0{11}9.jpg"):
+    with pytest.raises(ValueError, match=r"make maps of: 5 are missing, 0 damaged, for example 0{11}9.jpg"):
         make(coco, recipe)
     with pytest.raises(ValueError, match="workers is 0: give at least 1"):
         make(coco, replace(recipe, workers=0))

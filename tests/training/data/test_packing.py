@@ -182,7 +182,7 @@ def test_a_wrong_folder_and_wrong_settings_are_refused(small_set, tmp_path):
     report = (small_set.folder / "train.json").read_bytes()
     images, small_set.images = small_set.images, tmp_path / "elsewhere"
     with pytest.raises(
-        ValueError, match=r"elsewhere has none of the pictures: 11 are missing, 0 damaged, 0{16}.jpg"
+        ValueError, match=r"elsewhere has none .* 11 are missing, 0 damaged, for example 0{16}.jpg"
     ):
         make(small_set)
     assert (small_set.folder / "train.json").read_bytes() == report

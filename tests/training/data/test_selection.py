@@ -115,7 +115,7 @@ def test_the_seventh_versions_class_list_has_a_header(write_openimages, csv_row,
         ({"classes": "dog\napple\n"}, r"classes.csv is no list of classes, it begins with \('dog',\)"),
         ({"classes": "name,id\ndog,/m/dog\n"}, r"classes.csv is no list of classes"),
         ({"classes": ""}, r"classes.csv cannot be read"),
-        ({"rows": []}, r"None of the boxes in boxes.csv, classes.csv is a small object.*'rows': 0"),
+        ({"rows": []}, r"None of the boxes in boxes.csv, classes.csv holds a small object.*'rows': 0"),
         ({"classes": "/m/other,Dog\n"}, r"None of the boxes.*'unknown_class': 1"),
     ],
 )
