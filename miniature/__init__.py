@@ -1,1 +1,1 @@
-"""A small world of emoji scenes with a small Stable Diffusion of its own, to try and test every claim on."""
+"""The miniature is a small emoji world with its own small Stable Diffusion, to test every claim on."""

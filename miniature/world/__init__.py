@@ -1,1 +1,1 @@
-"""The small world: scenes of emoji, and all that is true of them."""
+"""The miniature's world draws scenes of emoji, with exact maps, boxes and captions."""

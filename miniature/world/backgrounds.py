@@ -1,6 +1,6 @@
-"""Backdrops: soft, smooth pictures that a small VAE can code, each with its labels.
+"""Backgrounds are soft, smooth pictures that a small VAE can encode, each with its labels.
 
-Everything is a function of the place (x, y in 0..1), so that a backdrop is the same composition at any size.
+Everything is a function of the position (x, y in 0..1), so a background has the same composition at any size.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Colour = Sequence[float]
 
 @dataclass
 class Canvas:
-    """A square picture in the making: RGB (H, W, 3) float32 in 0..255 and labels (H, W) uint8."""
+    """A square picture that is being painted: RGB (H, W, 3) float32 in 0..255 and labels (H, W) uint8."""
 
     size: int
     horizon: float
@@ -32,19 +32,19 @@ class Canvas:
         self.labels = np.empty((self.size, self.size), np.uint8)
 
     def gradient(self, *colours: Colour, top: float = 0.0, bottom: float = 1.0) -> np.ndarray:
-        """Colours from top to bottom, (H, 1, 3)."""
+        """A gradient (H, 1, 3) through colours from top to bottom."""
         stops = np.linspace(top, bottom, len(colours))
         return np.stack([np.interp(self.y, stops, channel) for channel in zip(*colours, strict=True)], 1)[
             :, None
         ]
 
     def fill(self, colours: np.ndarray, label: str) -> None:
-        """Cover the whole canvas."""
+        """Cover the whole canvas with colours and a label."""
         self.image[:] = colours
         self.labels[:] = COCO_STUFF.index(label)
 
     def cover(self, mask: np.ndarray, colours: np.ndarray | Colour, label: str | None = None) -> None:
-        """Lay colours over the canvas where the mask (H, W), in 0..1, is."""
+        """Lay colours over the canvas, weighted by a mask (H, W) in 0..1."""
         rows, columns = (_span(mask.max(axis)) for axis in (1, 0))
         mask, part = mask[rows, columns], self.image[rows, columns]
         colours = np.asarray(colours, np.float32)
@@ -53,15 +53,15 @@ class Canvas:
             self.labels[rows, columns][mask >= 0.5] = COCO_STUFF.index(label)
 
     def below(self, curve: np.ndarray | float) -> np.ndarray:
-        """Mask of what lies below a curve y(x), with a soft edge of one pixel."""
+        """A mask of everything below a curve y(x), with a soft edge of one pixel."""
         return np.clip((self.y[:, None] - np.broadcast_to(curve, self.size)) * self.size + 0.5, 0, 1)
 
     def beside(self, left: float, right: float) -> np.ndarray:
-        """Mask (1, W) of what lies between two x, with soft edges."""
+        """A mask (1, W) of everything between two x, with soft edges."""
         return np.clip(np.minimum(self.x - left, right - self.x) * self.size + 0.5, 0, 1)[None]
 
     def wave(self, rng: np.random.Generator, height: float) -> np.ndarray:
-        """A gently rolling line (W,) with the mean 0."""
+        """A gently rolling line (W,) with mean 0."""
         phase, pace = rng.random(2)
         return height * np.sin((2 + 4 * pace) * self.x + 6.3 * phase)
 
@@ -75,7 +75,7 @@ class Canvas:
         flat: float = 0.5,
         mask: np.ndarray | None = None,
     ) -> None:
-        """Add soft spots: `colours` are differences, `radius` a range, `flat` height against width."""
+        """Add soft spots. `colours` are added to the picture, `radius` is a range, `flat` height / width."""
         draws = rng.random((4, count), np.float32)
         width = radius[0] + (radius[1] - radius[0]) * draws[2]
         centre = rows[0] + (rows[1] - rows[0]) * draws[1]
@@ -88,7 +88,7 @@ class Canvas:
 
 
 def draw_grass(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Rolling meadow under a summer sky."""
+    """Draw a rolling meadow under a summer sky."""
     _day_sky(canvas, rng)
     hill = canvas.below(canvas.horizon - 0.03 + canvas.wave(rng, 0.04))
     canvas.cover(hill, canvas.gradient((150, 196, 112), (128, 184, 96)), "grass")
@@ -98,7 +98,7 @@ def draw_grass(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def draw_beach(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Sand, a strip of sea and a bright sky."""
+    """Draw sand, a strip of sea and a bright sky."""
     _day_sky(canvas, rng)
     line = canvas.horizon
     canvas.cover(
@@ -114,7 +114,7 @@ def draw_beach(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def draw_snow(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Drifts under a pale winter sky, with a far ridge."""
+    """Draw snowdrifts under a pale winter sky, with a far ridge."""
     canvas.fill(canvas.gradient((150, 184, 222), (222, 232, 242), bottom=canvas.horizon), "sky-other")
     peak, slope = rng.random(2)
     ridge = (
@@ -133,7 +133,7 @@ def draw_snow(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def draw_night(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Moon and soft stars over a dark hill."""
+    """Draw the moon and soft stars over a dark hill."""
     canvas.fill(
         canvas.gradient((18, 22, 66), (62, 62, 128), (112, 92, 150), bottom=canvas.horizon), "sky-other"
     )
@@ -148,7 +148,7 @@ def draw_night(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def draw_forest(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Soft crowns and trunks behind a mossy clearing."""
+    """Draw soft treetops and trunks behind a mossy clearing."""
     canvas.fill(canvas.gradient((74, 130, 74), (150, 184, 108), (70, 116, 66), bottom=canvas.horizon), "tree")
     for place in np.arange(5) / 5 + 0.2 * rng.random(5):
         width = 0.012 + 0.02 * (place * 7 % 1)
@@ -163,7 +163,7 @@ def draw_forest(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def draw_room(canvas: Canvas, rng: np.random.Generator) -> None:
-    """A painted wall, a wooden floor and a rug."""
+    """Draw a painted wall, a wooden floor and a rug."""
     wall = WALLS[rng.integers(len(WALLS))]
     canvas.fill(canvas.gradient(wall, np.multiply(wall, 0.88), bottom=canvas.horizon), "wall-other")
     canvas.blobs(rng, 2, [(20, 18, 12)], (0.1, 0.3), (0.2, 0.35), 1.0)
@@ -182,7 +182,7 @@ def draw_room(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def draw_street(canvas: Canvas, rng: np.random.Generator) -> None:
-    """House fronts, a pavement and a road."""
+    """Draw house fronts, a pavement and a road."""
     _day_sky(canvas, rng)
     edges = np.concatenate([[-0.02], np.arange(1, 4) / 4 + 0.12 * (rng.random(3) - 0.5), [1.02]])
     roofs, paints = canvas.horizon * (0.15 + 0.4 * rng.random(4)), rng.permutation(len(FRONTS))
@@ -202,7 +202,7 @@ def draw_street(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def draw_table(canvas: Canvas, rng: np.random.Generator) -> None:
-    """A laid table before a wall."""
+    """Draw a laid table in front of a wall."""
     wall = WALLS[rng.integers(len(WALLS))]
     canvas.fill(
         canvas.gradient(np.multiply(wall, 0.8), np.multiply(wall, 0.92), bottom=canvas.horizon), "wall-other"
@@ -226,7 +226,7 @@ CLOTHS = ((228, 140, 128), (240, 214, 140), (150, 196, 150), (150, 184, 222))
 
 @dataclass(frozen=True)
 class Background:
-    """A kind of backdrop: how it is named in captions, where its horizon may lie, and who draws it."""
+    """A kind of background: its words in captions, the range of its horizon, and the function to draw it."""
 
     phrase: str
     horizon: tuple[float, float]
@@ -244,18 +244,18 @@ PLACES: dict[str, Background] = {
     "table": Background("on a table", (0.28, 0.46), draw_table),
 }
 BACKGROUNDS = tuple(PLACES)
-"""Names of all backgrounds."""
+"""The names of all backgrounds."""
 
 
 def draw_background(name: str, horizon: float, size: int, rng: np.random.Generator) -> Canvas:
-    """Draw one backdrop; the generator decides its details, the same at every size."""
+    """Draw one background. The generator decides its details, which are the same at every size."""
     canvas = Canvas(size, horizon)
     PLACES[name].draw(canvas, rng)
     return canvas
 
 
 def _span(line: np.ndarray) -> slice:
-    """From the first to the last place where a line is not 0."""
+    """The slice from the first to the last place where a line is not 0."""
     where = np.flatnonzero(line)
     return slice(int(where[0]), int(where[-1]) + 1) if len(where) else slice(0, 0)
 

@@ -1,4 +1,4 @@
-"""What is said about a scene, in a small English of its own."""
+"""Captions describe scenes in a small, simple English."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from .layout import Layout, Placement
 from .scene import Scene
 from .things import ACTIONS, COLOURS, THINGS, object_phrase
 
-SAID_ALWAYS = 0.1  # objects of at least this side are always named, smaller ones every second time
+SAID_ALWAYS = 0.1  # objects with at least this side are always named, smaller ones half of the time
 RELATIONS = ("left of", "right of", "above", "below", "in front of")
-APART = 0.12  # distance of two centres from which on a relation is plain to see
+APART = 0.12  # two objects have a visible relation if their centres are at least this far apart
 
 
 def vocabulary() -> tuple[str, ...]:
-    """All words that captions use, sorted; the comma is one of them."""
+    """All words that captions use, sorted, including the comma."""
     texts = (*THINGS, *COLOURS, *ACTIONS, *RELATIONS, *(place.phrase for place in PLACES.values()))
     return tuple(sorted({word for text in texts for word in text.split()} | {"a", "an", "and", ","}))
 
 
 def caption(layout: Layout, rng: np.random.Generator) -> str:
-    """A true sentence on the composition; colours, the place and tiny objects are left out at random."""
+    """A true sentence about the composition; colours, the place and tiny objects are left out at random."""
     told = [p for p in layout.placements if p.side >= SAID_ALWAYS or rng.random() < 0.5]
     told = told or list(layout.placements[-1:])
     with_colours = rng.random() < 0.8
@@ -38,7 +38,7 @@ def caption(layout: Layout, rng: np.random.Generator) -> str:
 
 
 def plain_caption(drawn: Scene, rng: np.random.Generator) -> str:
-    """All objects but tiny ones, without their colours, and mostly the place: what a recall asks for."""
+    """A caption for measuring recall: all objects except tiny ones, without colours, and mostly the place."""
     size = len(drawn.labels)
     told = [item for item in drawn.objects if max(item.frame[2:]) >= SAID_ALWAYS * size]
     told = told or list(drawn.objects[-1:])
@@ -48,7 +48,7 @@ def plain_caption(drawn: Scene, rng: np.random.Generator) -> str:
 
 
 def relation(first: Placement, second: Placement) -> str | None:
-    """How the first lies to the second, or None when nothing is plain to see."""
+    """The visible relation of the first object to the second, such as "left of", or None."""
     dx, dy = (a - b for a, b in zip(first.centre, second.centre, strict=True))
     if first.depth > second.depth and first.overlap(second) > 0.05 * first.width * first.height:
         return "in front of"
@@ -60,7 +60,7 @@ def relation(first: Placement, second: Placement) -> str | None:
 
 
 def _related(told: Sequence[Placement], phrases: dict[int, str], rng: np.random.Generator) -> str | None:
-    """Two objects told by their relation, half the time and where there is one."""
+    """A phrase for two objects and their relation; None if they have none, and in 40% of all other cases."""
     if len(told) != 2 or rng.random() < 0.4:
         return None
     word = relation(*told)
@@ -68,7 +68,7 @@ def _related(told: Sequence[Placement], phrases: dict[int, str], rng: np.random.
 
 
 def listed(phrases: Sequence[str]) -> str:
-    """ "a, b and c"."""
+    """Join phrases as in "a, b and c"."""
     if len(phrases) == 1:
         return phrases[0]
     return ", ".join(phrases[:-1]) + " and " + phrases[-1]

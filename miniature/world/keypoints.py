@@ -1,14 +1,14 @@
-"""People's skeletons in OpenPose's way: its 18 keypoints for each pose of the atlas, fitted by hand.
+"""Each pose in the atlas has OpenPose's 18 keypoints, placed by hand.
 
-Keypoints are nose, neck, right shoulder, elbow, wrist, left shoulder, elbow, wrist, right hip, knee, ankle,
-left hip, knee, ankle, right eye, left eye, right ear, left ear; None where the sprite hides them.
+They are nose, neck, right shoulder, elbow, wrist, left shoulder, elbow, wrist, right hip, knee, ankle, left
+hip, knee, ankle, right eye, left eye, right ear, left ear; None if the sprite hides them.
 """
 
 from __future__ import annotations
 
 from ...training.data.skeletons import Keypoints
 
-# Percent of the sprite's width and height. People in profile face left, so their left side is the near one.
+# In percent of the sprite's width and height. People in profile face left, so their left side is nearer.
 _FITTED: dict[str, tuple[tuple[int, int] | None, ...]] = {
     "standing": (
         *((50, 25), (50, 36), (22, 38), (14, 52), (10, 66), (78, 38), (86, 52), (90, 66)),
@@ -51,7 +51,7 @@ _MIRRORED = (0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 15, 14, 17, 16)  # ri
 
 
 def keypoints(action: str, variant: str, frame: tuple[int, int, int, int], flipped: bool) -> Keypoints:
-    """The 18 keypoints (x, y) in pixels of a person whose sprite fills the frame (x, y, width, height)."""
+    """The 18 keypoints (x, y), in pixels, of a person whose sprite fills the frame (x, y, width, height)."""
     fitted = _FITTED.get(action) or _FITTED[f"{action} {variant.split()[-1]}"]
     if flipped:
         fitted = tuple(point and (100 - point[0], point[1]) for point in (fitted[i] for i in _MIRRORED))

@@ -1,4 +1,4 @@
-"""Composing a scene: which things, in which size, where. All lengths are fractions of the picture's side."""
+"""A layout says which things a scene shows, how large and where; lengths are fractions of the side."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from .things import ACTIONS, KINDS, THINGS, held_out
 T = TypeVar("T")
 
 SMALLEST, LARGEST = 1 / 16, 1 / 2
-COUNT_WEIGHTS = (0.3, 0.2, 0.15, 0.11, 0.09, 0.06, 0.05, 0.04)  # of 1 to 8 objects
-LARGEST_OF = (0.5, 0.5, 0.46, 0.42, 0.38, 0.36, 0.34, 0.32)  # side of the largest object among 1 to 8
-PERSON_WEIGHT = 4  # people are as frequent as this many other things, for they have many actions
+COUNT_WEIGHTS = (0.3, 0.2, 0.15, 0.11, 0.09, 0.06, 0.05, 0.04)  # for 1 to 8 objects
+LARGEST_OF = (0.5, 0.5, 0.46, 0.42, 0.38, 0.36, 0.34, 0.32)  # largest side of an object among 1 to 8
+PERSON_WEIGHT = 4  # people are as frequent as this many other things, because they have many actions
 MARGIN = 0.01
 FAR = 0.1  # depth at the horizon; at the lower edge of the picture it is 1
-MAX_COVER = 0.12  # of an object's frame, hidden by all nearer ones: keeps 70% of its pixels visible
-MAX_OVERLAP = 0.3  # of the nearer object's frame: keeps the picture easy to read
+MAX_COVER = 0.12  # share of an object's frame that nearer objects may hide: keeps 70% of its pixels visible
+MAX_OVERLAP = 0.3  # share of the nearer object's frame that may overlap: keeps the picture easy to read
 
 
 @dataclass(frozen=True)
 class Placement:
-    """One object of a composition: its sprite's frame (x, y, width, height) and depth (1 is nearest)."""
+    """One object of a layout, with its sprite's frame (x, y, width, height) and its depth (1 is nearest)."""
 
     sprite: Sprite
     colour: str | None
@@ -41,16 +41,16 @@ class Placement:
 
     @property
     def side(self) -> float:
-        """The longer side of the frame."""
+        """The length of the frame's longer side."""
         return max(self.width, self.height)
 
     @property
     def centre(self) -> tuple[float, float]:
-        """Middle of the frame."""
+        """The centre of the frame."""
         return self.x + self.width / 2, self.y + self.height / 2
 
     def overlap(self, other: Placement) -> float:
-        """Area that two frames share."""
+        """The area that two frames share."""
         width = min(self.x + self.width, other.x + other.width) - max(self.x, other.x)
         height = min(self.y + self.height, other.y + other.height) - max(self.y, other.y)
         return max(0.0, width) * max(0.0, height)
@@ -58,7 +58,7 @@ class Placement:
 
 @dataclass(frozen=True)
 class Layout:
-    """A composition: background, height of its horizon, and the objects back to front."""
+    """The composition of a scene: its background, the height of the horizon, the objects back to front."""
 
     background: str
     horizon: float
@@ -68,9 +68,10 @@ class Layout:
 def compose(
     rng: np.random.Generator, count: int | None, unseen: bool, things: Sequence[str] = THINGS
 ) -> Layout:
-    """Compose a scene of `count` objects (1 to 8, None to draw it), one of each kind, out of `things`.
+    """Compose a scene of `count` objects from `things`, all of different kinds.
 
-    unseen: the first object chosen makes a held-out combination; otherwise no object does.
+    count: 1 to 8; None draws the number. unseen: if True, the first object makes a held-out combination;
+    otherwise no object does.
     """
     drawn = [name for name in DRAWN_THINGS if name in things]
     held = [combination for combination in HELD_OUT if combination[1] in things]
@@ -102,7 +103,7 @@ def _pick(rng: np.random.Generator, choices: Sequence[T]) -> T:
 
 
 def _side(rng: np.random.Generator, count: int) -> float:
-    """Log-uniform within a range: mostly ordinary sizes, a part of them small."""
+    """A random side, log-uniform within a range: mostly ordinary sizes, some of them small."""
     largest, ordinary = LARGEST_OF[count - 1], 0.2 if count == 1 else 1 / 7
     draw, place = rng.random(2)
     low, high = (SMALLEST, ordinary) if draw < (0.12 if count == 1 else 0.25) else (ordinary, largest)
@@ -117,7 +118,7 @@ def _place(
     horizon: float,
     others: list[Placement],
 ) -> Placement:
-    """Find a free place; an object that finds none shrinks, and in the end takes the least crowded place."""
+    """Find a free place for an object; without one it shrinks, and finally takes the least crowded place."""
     kind = KINDS[name]
     sprite = _pick(rng, sprites_of(name, _pick(rng, ACTIONS) if name == "person" else None))
     flipped = bool(kind.mirrors and rng.random() < 0.5)
@@ -145,7 +146,7 @@ def _place(
 
 
 def _crowding(candidate: Placement, others: list[Placement]) -> float:
-    """How much a candidate would hide or be hidden, against what is allowed (1)."""
+    """How much a candidate would hide or be hidden; 1 is the most that is allowed."""
     worst = hidden = 0.0
     for other in others:
         shared = candidate.overlap(other)
@@ -166,4 +167,4 @@ HELD_OUT: tuple[tuple[str, str, str | None], ...] = tuple(
     for colour in KINDS[name].colours or (None,)
     if held_out(name, colour, background)
 )
-"""All held-out combinations: background, thing, colour."""
+"""All held-out combinations of background, thing and colour."""

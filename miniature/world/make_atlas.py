@@ -15,7 +15,7 @@ from .things import KINDS
 
 CELL = 96
 COLUMNS = 12
-STRIKE = 109  # the only size at which the font's bitmaps exist
+STRIKE = 109  # the only size of the font's bitmaps
 FONT = Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
 FOLDER = Path(__file__).with_name("atlas")
 
@@ -33,7 +33,7 @@ DANCERS = {"man": "\N{MAN DANCING}", "woman": "\N{DANCER}"}
 
 
 def glyphs() -> list[dict[str, str]]:
-    """All sprites to draw: name and emoji, for people also action and variant."""
+    """All sprites to draw, each with name and emoji, and for people also action and variant."""
     sprites = [{"name": kind.name, "emoji": kind.emoji} for kind in KINDS.values() if kind.name != "person"]
     for sex, sign in SIGNS.items():
         for tone, modifier in TONES.items():
@@ -47,9 +47,9 @@ def glyphs() -> list[dict[str, str]]:
 
 
 def draw_glyph(emoji: str, font: ImageFont.FreeTypeFont) -> Image.Image:
-    """One emoji, cut to its visible pixels and fitted into CELL x CELL.
+    """Draw one emoji, cropped to its visible pixels and fitted into CELL x CELL.
 
-    Raises ValueError when the font has no single bitmap for it.
+    Raises ValueError if the font has no single bitmap for it.
     """
     canvas = Image.new("RGBA", (4 * STRIKE, 2 * STRIKE))
     ImageDraw.Draw(canvas).text((STRIKE // 2, STRIKE // 4), emoji, font=font, embedded_color=True)

@@ -1,8 +1,8 @@
-"""The palette of the miniature's segmentation maps: things of one colour and grounds, near their own colours.
+"""The palette of the miniature's segmentation maps has things of a single colour, and grounds.
 
-A frozen base draws a map out of what it knows of the words: for "orange" it draws orange, for "car" a car of
-any colour. So the maps know the things that come in one colour, and are painted in colours near theirs.
-`natural_colours` made the table:
+A frozen base draws a map from what it knows about the words: for "orange" it draws orange, for "car" a car of
+any colour. So the maps know only things of a single colour, and are painted close to the real colours. The
+function `natural_colours` made the table:
 
     python -m finesse.miniature.world.palette
 """
@@ -21,7 +21,7 @@ from .things import ON_MAPS
 
 GROUNDS = ("sky-other", "hill", "grass", "sea", "sand", "snow", "tree", "dirt", "wall-other", "floor-wood")
 GROUNDS += ("road", "table")
-MERGED = {  # grounds that look much like another one of the world, and are painted as that one
+MERGED = {  # grounds that look much like another ground, and are painted as that one
     "mountain": "snow",
     "rug": "floor-wood",
     "building-other": "wall-other",
@@ -36,14 +36,14 @@ PALETTE = Palette("miniature", LABELS, tuple(tuple(bytes.fromhex(colour)) for co
 PLACES = np.array(
     [LABELS.index(own) if (own := MERGED.get(label, label)) in LABELS else 0 for label in COCO_STUFF.labels]
 )
-"""The place of a coco-stuff label in PALETTE, 0 where it has none."""
+"""The index in PALETTE of each coco-stuff label, 0 for a label that is not in it."""
 
 SCENES = 7000
-APART = 64.0  # the distance in RGB that colours are pushed to
+APART = 64.0  # the least distance in RGB between two colours
 
 
 def natural_colours(scenes: int = SCENES) -> np.ndarray:
-    """Colours (N, 3) uint8 for LABELS: the mean of their pixels, pushed apart."""
+    """Colours (N, 3) uint8 for LABELS: the mean colour of their pixels, pushed apart."""
     total, pixels = np.zeros((len(LABELS), 3)), np.zeros(len(LABELS))
     for seed in trange(scenes, desc="scenes"):
         drawn = scene(seed, count=crowd(seed), things=ON_MAPS)
@@ -54,7 +54,7 @@ def natural_colours(scenes: int = SCENES) -> np.ndarray:
 
 
 def spread(colours: np.ndarray, steps: int = 4000) -> np.ndarray:
-    """Push colours (N, 3) away from their neighbours nearer than APART, in small steps; uint8."""
+    """Push colours (N, 3) away from neighbours nearer than APART, in small steps; the result is uint8."""
     itself = np.diag(np.full(len(colours), np.inf))
     for _ in range(steps):
         away = colours[:, None] - colours

@@ -1,4 +1,4 @@
-"""A scene of the miniature world, and all that is true of it."""
+"""A scene is a picture of the miniature world together with everything that is known about it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ from .things import object_phrase
 class SceneObject:
     """One object of a scene.
 
-    name, colour, action, variant: what it is; colour, action and variant are None where it has none.
-    box: x, y, width, height in pixels around its visible pixels.
-    mask: bool (H, W), its visible pixels.
-    depth: how near it is, in 0..1 (1 is nearest).
-    sprite, frame, flipped: its picture in the atlas, where the whole of it lies (x, y, width, height in
-        pixels), and whether it is mirrored.
+    name, colour, action, variant: what the object is; colour, action and variant may be None. box: x, y,
+    width, height in pixels around its visible pixels. mask: bool (H, W), its visible pixels. depth: how near
+    it is, in 0..1 (1 is nearest). sprite, frame, flipped: its picture in the atlas, the frame of that picture
+    in the scene (x, y, width, height in
+        pixels, hidden parts included), and whether it is mirrored.
     """
 
     name: str
@@ -41,7 +40,7 @@ class SceneObject:
 
     @property
     def keypoints(self) -> Keypoints | None:
-        """A person's 18 OpenPose keypoints (x, y) in pixels, None for those hidden; None for other things."""
+        """A person's 18 OpenPose keypoints (x, y) in pixels, None for hidden ones; None for other things."""
         if self.action is None or self.variant is None:
             return None
         return keypoints(self.action, self.variant, self.frame, self.flipped)
@@ -53,7 +52,7 @@ class Scene:
 
     image: uint8 (H, W, 3) RGB. labels: uint8 (H, W), indices into the coco-stuff palette.
     objects: back to front. horizon: where the ground begins, as a fraction of the height.
-    Its maps are drawn by `scene_maps`.
+    The module `scene_maps` draws its maps.
     """
 
     image: np.ndarray

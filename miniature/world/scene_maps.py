@@ -1,4 +1,4 @@
-"""Segmentation, depth, normal, sketch and pose maps of a scene."""
+"""Scene maps are the exact segmentation, depth, normal, sketch and pose maps of a scene."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from .layout import FAR
 from .scene import Scene, SceneObject
 from .sprites import LUMA
 
-BULGE = 0.06  # how much nearer an object's middle is than its rim
+BULGE = 0.06  # how much nearer the centre of an object is than its edge
 LYING = ("grass", "sand", "sea", "snow", "hill", "dirt", "floor-wood", "rug", "pavement", "road", "table")
 GROUND_NORMAL = (0.0, 0.87, 0.5)  # seen from above the horizon
-INNER_LINES = 0.55  # brightness of a drawing's inner lines against its outlines
+INNER_LINES = 0.55  # brightness of inner lines, relative to outlines
 
 
 def segmentation(scene: Scene) -> np.ndarray:
-    """The labels in the colours of the coco-stuff palette, uint8 (H, W, 3)."""
+    """The labels, painted in the coco-stuff palette, uint8 (H, W, 3)."""
     return COCO_STUFF.encode(scene.labels)
 
 
 def depth(scene: Scene) -> np.ndarray:
-    """Nearness, float32 (H, W): the ground comes closer downwards, what stands is upright, the sky is 0."""
+    """Nearness, float32 (H, W): the ground comes closer downwards, objects stand upright, the sky is 0."""
     size = len(scene.labels)
     y = (np.arange(size, dtype=np.float32)[:, None] + 0.5) / size
     ground = FAR + (1 - FAR) * np.clip((y - scene.horizon) / (1 - scene.horizon), 0, 1)
@@ -36,7 +36,7 @@ def depth(scene: Scene) -> np.ndarray:
 
 
 def normal(scene: Scene) -> np.ndarray:
-    """Surface normals, uint8 (H, W, 3): the ground looks up, walls at the viewer, objects are round."""
+    """Surface normals, uint8 (H, W, 3): the ground faces up, walls face the viewer, objects are round."""
     vectors = np.zeros((*scene.labels.shape, 3), np.float32)
     vectors[..., 2] = 1
     vectors[_lying(scene)] = GROUND_NORMAL
@@ -49,7 +49,7 @@ def normal(scene: Scene) -> np.ndarray:
 
 
 def sketch(scene: Scene) -> np.ndarray:
-    """Lines, uint8 (H, W): outlines of objects and of the ground bright, inner edges of objects fainter."""
+    """Lines, uint8 (H, W): the outlines of objects and ground are bright, inner edges of objects fainter."""
     owner = scene.labels.copy()
     inside = np.zeros(owner.shape, bool)
     for number, thing in enumerate(scene.objects):
@@ -64,7 +64,7 @@ def sketch(scene: Scene) -> np.ndarray:
 
 
 def pose(scene: Scene) -> np.ndarray:
-    """Skeletons of all people, uint8 (H, W, 3) on black."""
+    """The skeletons of all people on black, uint8 (H, W, 3)."""
     people = [Skeleton(o.keypoints, max(0.5, o.frame[3] / 40)) for o in scene.objects if o.keypoints]
     return draw_skeletons(people, len(scene.labels))
 
@@ -74,7 +74,7 @@ def _lying(scene: Scene) -> np.ndarray:
 
 
 def _dome(thing: SceneObject) -> np.ndarray:
-    """Height of an object's surface over its rim, float32 (H, W) in 0..1: its mask, softened."""
+    """The height of an object's surface above its edge, float32 (H, W) in 0..1: its mask, blurred."""
     mask = Image.fromarray(np.uint8(thing.mask) * 255)
     soft = np.asarray(mask.filter(ImageFilter.GaussianBlur(max(thing.frame[2:]) / 8)), np.float32)
     return soft / max(1.0, soft.max())

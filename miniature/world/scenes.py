@@ -1,4 +1,4 @@
-"""Scenes of the miniature world: `scene(seed, size)` draws a picture together with all that is true of it."""
+"""`scene(seed, size)` draws a scene of the miniature world."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .sprites import picture
 from .things import THINGS
 
 SPLITS = ("train", "validation", "test", "held_out")
-"""Streams of seeds that share no scene; only "held_out" shows held-out combinations, one at least in each."""
+"""Streams of seeds that share no scene. Only "held_out" shows held-out combinations, at least one each."""
 
 MOST_OBJECTS = 8
 
@@ -30,14 +30,15 @@ def scene(
 ) -> Scene:
     """Draw the scene of a seed; the same seed gives the same composition at every size.
 
-    Below 64 pixels a tiny object may be wholly hidden by its neighbours; it is then not among the objects.
+    Below 64 pixels a tiny object may be hidden completely by its neighbours; it is then left out of the
+    objects.
 
-    seed: any integer from 0. size: side in pixels, at least 16. count: objects, 1 to 8; None to draw it too.
-    split: one of SPLITS. things: what it may show, 8 names of THINGS at least. Raises ValueError for anything
-    else.
+    seed: any integer from 0. size: side in pixels, at least 16. count: the number of objects, 1 to 8; None
+    draws the number. split: one of SPLITS. things: at least 8 names of THINGS that the scene may show. Raises
+    ValueError for anything else.
     """
     if len(set(things) & set(THINGS)) < MOST_OBJECTS:
-        raise ValueError(f"things: got {', '.join(things)}; give {MOST_OBJECTS} at least, out of THINGS")
+        raise ValueError(f"things: got {', '.join(things)}; give at least {MOST_OBJECTS} names of THINGS")
     if split not in SPLITS:
         raise ValueError(f"split: got {split!r}; use one of {', '.join(SPLITS)}")
     if count is not None and not 1 <= count <= MOST_OBJECTS:
@@ -62,7 +63,7 @@ def scene(
 
 
 def _draw(canvas: Canvas, owner: np.ndarray, number: int, placed: Placement) -> tuple[int, int, int, int]:
-    """Draw one object over the canvas, its labels and its owners; returns its frame in pixels."""
+    """Draw one object over the canvas, its labels and the owner map, and return its frame in pixels."""
     size = canvas.size
     width, height = max(1, round(placed.width * size)), max(1, round(placed.height * size))
     x = min(max(0, round(placed.x * size)), size - width)
@@ -79,7 +80,7 @@ def _draw(canvas: Canvas, owner: np.ndarray, number: int, placed: Placement) -> 
 
 
 def _shade(canvas: Canvas, x: float, y: float, width: int) -> None:
-    """A soft contact shadow around (x, y) in pixels."""
+    """Draw a soft contact shadow around (x, y), in pixels."""
     reach, thick = 0.6 * width, max(1.0, 0.1 * width)
     top, bottom = max(0, int(y - 2 * thick)), min(canvas.size, int(y + 2 * thick) + 1)
     left, right = max(0, int(x - reach)), min(canvas.size, int(x + reach) + 1)

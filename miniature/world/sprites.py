@@ -1,4 +1,4 @@
-"""The sprite atlas: finding, painting and scaling the pictures of things."""
+"""Sprites are the pictures of things in the atlas; this module finds, recolours and scales them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 @dataclass(frozen=True)
 class Sprite:
-    """One picture of the atlas; `rect` is x, y, width, height in atlas pixels."""
+    """One picture in the atlas; `rect` is x, y, width, height in pixels of the atlas."""
 
     index: int
     name: str
@@ -28,14 +28,14 @@ class Sprite:
 
     @property
     def proportions(self) -> tuple[float, float]:
-        """Width and height when the longer side is 1."""
+        """The width and height if the longer side is 1."""
         longer = max(self.rect[2:])
         return self.rect[2] / longer, self.rect[3] / longer
 
 
 @cache
 def sprites() -> tuple[Sprite, ...]:
-    """All sprites of the atlas, in the order of atlas.json."""
+    """All sprites in the atlas, in the order of atlas.json."""
     entries = json.loads((FOLDER / "atlas.json").read_text(encoding="utf-8"))
     return tuple(
         Sprite(i, entry["name"], entry.get("action"), entry.get("variant"), tuple(entry["rect"]))
@@ -45,7 +45,7 @@ def sprites() -> tuple[Sprite, ...]:
 
 @cache
 def sprites_of(name: str, action: str | None = None) -> tuple[Sprite, ...]:
-    """The sprites of a thing, or of a person doing something."""
+    """The sprites of a thing, or of a person who does something."""
     return tuple(s for s in sprites() if s.name == name and (action is None or s.action == action))
 
 
@@ -63,7 +63,7 @@ def picture(
 
 @cache
 def painted(index: int, colour: str | None) -> Image.Image:
-    """A sprite in atlas size, premultiplied ("RGBa"), in its own colours or in the one named."""
+    """A sprite at its size in the atlas, premultiplied ("RGBa"), in its own colours or recoloured."""
     sprite = sprites()[index]
     x, y, width, height = sprite.rect
     image = _atlas().crop((x, y, x + width, y + height))
@@ -83,10 +83,10 @@ def _atlas() -> Image.Image:
 
 
 def _paint(pixels: np.ndarray, target: tuple[int, int, int], hues: tuple[int, int] | None) -> np.ndarray:
-    """Recolour RGBA in 0..1 to the target, keeping light and shade; returns RGB (H, W, 3).
+    """Recolour RGBA in 0..1 to the target colour, keeping light and shade; the result is RGB (H, W, 3).
 
-    The median lightness of the painted part becomes the target itself, darker pixels go towards its shade and
-    lighter ones towards white.
+    The median lightness of the recoloured part becomes the target colour itself; darker pixels go towards a
+    darker shade of it and lighter ones towards white.
     """
     rgb, alpha = pixels[..., :3], pixels[..., 3]
     colour = np.array(target, np.float32) / 255
@@ -101,7 +101,7 @@ def _paint(pixels: np.ndarray, target: tuple[int, int, int], hues: tuple[int, in
 
 
 def _hue_weight(rgb: np.ndarray, hues: tuple[int, int]) -> np.ndarray:
-    """How much each pixel belongs to a range of hues (degrees, may pass 360): 0 for greys and other hues."""
+    """How much each pixel belongs to a range of hues (degrees, may pass 360); 0 for greys and other hues."""
     high, low = rgb.max(-1), rgb.min(-1)
     chroma = high - low
     red, green, blue = np.moveaxis(rgb, -1, 0)

@@ -1,4 +1,4 @@
-"""Scenes as tensors, rendered by all processor cores once and cached on disk."""
+"""Scenes are rendered to tensors once, by all processor cores, and cached on disk."""
 
 from __future__ import annotations
 
@@ -37,15 +37,16 @@ def load_scenes(
 ) -> dict[str, Tensor]:
     """The scenes 0 … count-1 of a split, which may show `things`.
 
-    pixels uint8 (N, 3, size, size); labels uint8 (N, size, size); caption uint8 (N, 400), UTF-8 padded with
-    zeros; background (N,); and for up to 8 objects a scene thing, colour, action int64 (N, 8), -1 where there
-    is none, box float32 (N, 8, 4) as left, top, right, bottom in pixels, seen float32 (N, 8): visible pixels.
+    pixels: uint8 (N, 3, size, size). labels: uint8 (N, size, size). caption: uint8 (N, 400), UTF-8 padded
+    with zeros. background: (N,). For up to 8 objects per scene: thing, colour, action: int64 (N, 8), -1 for
+    none. box: float32 (N, 8, 4), left, top, right, bottom in pixels. seen: float32 (N, 8), the number of
+    visible pixels.
     """
     return _cached(cache, "scenes", _scenes, split, count, size, objects, things)
 
 
 def load_maps(cache: Path, split: str, count: int, size: int) -> dict[str, Tensor]:
-    """The five kinds of map in turn, as pictures: pixels uint8 (N, 3, size, size)."""
+    """Maps of scenes as pictures, the five kinds in turn: pixels, uint8 (N, 3, size, size)."""
     return _cached(cache, "maps", _maps, split, count, size, None, THINGS)
 
 
@@ -60,7 +61,7 @@ def caption_text(row: Tensor) -> str:
 
 
 def phrase(thing: int, colour: int, action: int) -> str:
-    """The words for an object's indices: "a red car"."""
+    """The words for the indices of an object, such as "a red car"."""
     return object_phrase(
         THINGS[thing], COLOURS[colour] if colour >= 0 else None, ACTIONS[action] if action >= 0 else None
     )
@@ -88,7 +89,7 @@ def _render(
 ) -> dict[str, Tensor]:
     split, size, *_ = settings
     seeds = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
-    if len(seeds) == 1:  # not worth starting other processes
+    if len(seeds) == 1:  # too few to be worth other processes
         chunks = [make(seeds[0], *settings)]
     else:
         with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
@@ -137,12 +138,12 @@ def _maps(seeds: range, split: str, size: int, *_: object) -> dict[str, np.ndarr
 
 
 def crowd(number: int) -> int | None:
-    """How many objects a scene has: any number where `number` is even, else 4 to 8 in turn."""
+    """How many objects a scene has: None (any number) if `number` is even, else 4 to 8 in turn."""
     return 4 + number // 2 % (MOST_OBJECTS - 3) if number % 2 else None
 
 
 def map_picture(drawn: Scene, kind: str) -> np.ndarray:
-    """One map of a scene as the picture a VAE codes, uint8 (3, H, W)."""
+    """One map of a scene as a picture for the VAE, uint8 (3, H, W)."""
     drawing = getattr(scene_maps, kind)(drawn)
     if kind == "depth":
         drawing = (drawing * 255).round().astype(np.uint8)

@@ -1,4 +1,4 @@
-"""What the miniature world is made of: its things, their colours, and what people do in it."""
+"""The miniature world is made of things with colours, and of people with actions."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ COLOUR_VALUES: dict[str, tuple[int, int, int]] = {
     "white": (244, 244, 242),
 }
 COLOURS = tuple(COLOUR_VALUES)
-"""Names of the colours that things come in."""
+"""The names of the colours that things come in."""
 
 ACTIONS = ("standing", "walking", "running", "kneeling", "dancing", "sitting")
-"""What a person may do."""
+"""The actions of people."""
 
 VIVID = ("red", "yellow", "green", "blue", "purple", "pink", "black", "white")
 PLAIN = ("red", "yellow", "green", "blue", "purple", "pink")
@@ -31,13 +31,13 @@ FUR = ("brown", "black", "white")
 class Thing:
     """One kind of object.
 
-    name: as COCO-Stuff names it, so that it is also the label's name.
+    name: the name of its COCO-Stuff label.
     emoji: the character whose glyph is its sprite.
-    colours: the colours it comes in; empty when it has only its own.
-    paint: the hues of the glyph (degrees, from the first up to the second) that carry the colour;
-        None when the whole glyph does.
-    flies: it is placed anywhere instead of on the ground.
-    mirrors: it may be drawn flipped left to right.
+    colours: the colours it comes in; empty if it has only its own.
+    paint: the hues of the glyph (degrees, from the first up to the second) that take the colour; None if the
+        whole glyph does.
+    flies: whether it may be anywhere instead of on the ground.
+    mirrors: whether it may be mirrored left to right.
     """
 
     name: str
@@ -113,26 +113,26 @@ _TABLE = (
 
 KINDS: dict[str, Thing] = {thing.name: thing for thing in _TABLE}
 THINGS = tuple(KINDS)
-"""Names of all things, each also a label of the coco-stuff palette."""
+"""The names of all things, each also a label of the coco-stuff palette."""
 
 ON_MAPS = (
     *("person", "train", "traffic light", "stop sign", "sheep", "elephant", "orange", "broccoli", "hot dog"),
     *("donut", "cake", "potted plant", "tv", "cell phone"),
 )
-"""What the miniature's segmentation maps know: things of one colour, large, and unlike each other in it."""
+"""The things in the miniature's segmentation maps: large, of a single colour, and different in colour."""
 
 SUBJECTS = ("person", "car", "bus", "chair", "umbrella", "dog", "vase", "backpack")
-"""What the LoRA of `subjects` draws alone and large."""
+"""The things that the LoRA of `subjects` draws alone and large."""
 
 SUBJECTS_LORA = "subjects/subjects.safetensors"
-"""Where that LoRA lies in the miniature's folder."""
+"""The path of that LoRA in the miniature's folder."""
 
 COLOURABLE = tuple(thing.name for thing in _TABLE if thing.colours)
-"""Names of the things that come in several colours."""
+"""The names of the things that come in several colours."""
 
 
 def held_out(name: str, colour: str | None, background: str) -> bool:
-    """Whether this combination is kept from training (about 3% of all are)."""
+    """Whether this combination is held out from training; about 3% of all are."""
     return crc32(f"{name}/{colour}/{background}".encode()) % 100 < 3
 
 

@@ -257,7 +257,7 @@ def test_the_atlas_matches_its_index():
         ({"count": 0}, "count: got 0"),
         ({"size": 8}, "size: got 8; use at least 16"),
         ({"seed": -1}, "seed: got -1"),
-        ({"things": ["cow", "dog"]}, "things: got cow, dog; give 8 at least"),
+        ({"things": ["cow", "dog"]}, "things: got cow, dog; give at least 8"),
     ],
 )
 def test_bad_arguments_are_explained(arguments, message):
