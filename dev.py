@@ -2,7 +2,8 @@
 
     python dev.py demo            run the example workflows in a real ComfyUI, write demo_output/index.html
     python dev.py serve           start that ComfyUI and keep it up, for clicking
-    python dev.py test [ARGS]     lint and all tests; ARGS go to pytest
+    python dev.py test [ARGS]     lint and all tests, two at a time; ARGS go to pytest (-n 0: one at a time)
+    python dev.py test --quick    without those that need a server or a browser: for who changes a formula
 
 The environment and ComfyUI live in the user's cache folder (or in FINESSE_CACHE), in folders named
 after what they depend on. COMFYUI_PATH names a ComfyUI of one's own to use instead.
@@ -93,9 +94,11 @@ def serve(arguments: Sequence[str]) -> int:
 def test(arguments: Sequence[str]) -> int:
     """Lint, then every test. Lint that fails does not keep the tests from running."""
     python, environment = set_up()
+    environment["OMP_NUM_THREADS"] = "1"  # each of the two has a core
     # The scripts, not `python -m`: that would put this folder, and so our `nodes`, on the path.
     ruff, pytest = (python.with_name(name) for name in ("ruff", "pytest"))
-    commands = [[ruff, "format", "--check"], [ruff, "check"], [pytest, "--durations=15", *arguments]]
+    tests = [pytest, "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "--durations=15", *arguments]
+    commands = [[ruff, "format", "--check"], [ruff, "check"], tests]
     return max([run_child(command, environment, CHECKOUT) for command in commands], key=abs)
 
 
@@ -131,7 +134,8 @@ def set_up() -> tuple[Path, dict[str, str]]:
         "HF_HUB_OFFLINE": "1",
         "OMP_WAIT_POLICY": "PASSIVE",  # waiting threads do not take the cores from working ones
     }
-    foreign = ("PYTHONHOME", "VIRTUAL_ENV")
+    # Without bytecode each of many processes compiles ComfyUI and the pack anew.
+    foreign = ("PYTHONHOME", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE")
     return python, {key: value for key, value in os.environ.items() if key not in foreign} | ours
 
 

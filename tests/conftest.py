@@ -10,24 +10,45 @@ import pytest
 from finesse.demo.server import ComfyServer
 from PIL import Image
 
-MEASURED: list[str] = []
+MEASURED = "measured"
+HEAVY = {"server", "fresh", "browser"}  # fixtures whose tests --quick leaves out
+LONG = ("web", "server", "training", "miniature", "nodes")  # folders of tests, the longest first
 
 
 def pytest_addoption(parser):
+    parser.addoption("--quick", action="store_true", help="leave out what needs a server or a browser")
     parser.addoption("--write-schemas", action="store_true", help="write tests/node_schemas.json anew")
     parser.addoption("--frontend", help="folder of another page for ComfyUI to serve than its own")
 
 
-@pytest.fixture(scope="session")
-def measured():
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--quick"):
+        heavy = [item for item in items if HEAVY & set(item.fixturenames)]
+        config.hook.pytest_deselected(items=heavy)
+        items[:] = [item for item in items if item not in heavy]
+    if hasattr(config, "workerinput"):  # in one of several processes a long file must not begin last
+        rank = {folder: place for place, folder in enumerate(LONG)}
+        items.sort(key=lambda item: rank.get(item.nodeid.split("/")[1], len(LONG)))
+
+
+@pytest.fixture
+def measured(record_property):
     """Takes down a figure, to be shown when all tests are done."""
-    return MEASURED.append
+    return lambda line: record_property(MEASURED, line)
 
 
 def pytest_terminal_summary(terminalreporter):
-    if MEASURED:
-        terminalreporter.section("measured")
-        for line in MEASURED:
+    reports = [report for found in terminalreporter.stats.values() for report in found]
+    lines = [
+        line
+        for report in reports
+        if getattr(report, "when", None) == "call"
+        for name, line in report.user_properties
+        if name == MEASURED
+    ]
+    if lines:
+        terminalreporter.section(MEASURED)
+        for line in lines:
             terminalreporter.line(line)
 
 
