@@ -11,7 +11,7 @@ from finesse.benchmarks.full_size import UNETS
 from finesse.training.models.base_model import PLAIN
 
 SMALL = {"hidden_sizes": [8, 8, 16, 16], "depths": [1, 1, 1, 1], "decoder_hidden_size": 16}
-FEW = "--resolution 64 --map_resolution 64 --picture_steps 2 --most_seeds 2 --repeats 1"
+FEW = "--resolution 64 --map_resolution 64 --picture_steps 2 --most_seeds 2 --repeats 1 --precision no"
 
 
 @pytest.fixture

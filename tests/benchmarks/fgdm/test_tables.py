@@ -146,7 +146,7 @@ def test_the_command_writes_all_tables_and_goes_on(config, tmp_path, monkeypatch
     monkeypatch.setattr(fgdm, "SHOWN", 1)
     command = ["fgdm", "--base", config.base, "--factor", config.factor, "--picture_steps", "1"]
     command += ["--prompts", "2", "--drawn", "2", "--timed", "1", "--keep", "1", "--work", str(tmp_path)]
-    command += ["--without_distillation", config.factor]
+    command += ["--without_distillation", config.factor, "--precision", "no"]
     (tmp_path / "results").mkdir()
     monkeypatch.setattr("sys.argv", command)
     fgdm.main()

@@ -24,7 +24,7 @@ def config(miniature):
 
 @pytest.fixture(scope="module")
 def quick(config):
-    return replace(config, sampling_steps=3)
+    return replace(config, sampling_steps=3, precision="no")
 
 
 @pytest.fixture(scope="module")
