@@ -1,5 +1,5 @@
 // @ts-check
-// What the pack adds to ComfyUI's page. Each part is an extension of its own:
+// Registers what the pack adds to ComfyUI's page. Each part is an extension of its own:
 // https://docs.comfy.org/custom-nodes/js/javascript_overview
 
 import { boxPicker } from "./box_picker/widget.js"

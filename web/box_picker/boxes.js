@@ -1,8 +1,8 @@
 // @ts-check
-// Boxes as values: what workflows and prompts hold, and the arithmetic of core/small_objects/boxes.py. No DOM.
+// Boxes as values of workflows and prompts, with the arithmetic of core/small_objects/boxes.py. No DOM.
 
 /**
- * Whole pixels, origin at the picture's top left; `text` and `seed` (its digits) only where there is one.
+ * A box in whole pixels from the picture's top left. `text` and `seed` (its digits) are optional.
  * @typedef {{x: number, y: number, width: number, height: number, text?: string, seed?: string}} Box
  * @typedef {{width: number, height: number}} Size
  * @typedef {"green" | "amber" | "red"} Grade
@@ -11,7 +11,7 @@
 const LARGEST_SEED = 2n ** 64n - 1n
 
 /**
- * The boxes of a saved value: one box or a list. What is no box is left out.
+ * The boxes of a saved value, which is one box or a list. Anything that is not a box is left out.
  * @param {any} value
  * @returns {Box[]}
  */
@@ -27,8 +27,8 @@ export function readBoxes(value) {
 }
 
 /**
- * What to save: the box alone where there is one, else a list. Seeds above 2^53 stay digits, which
- * JavaScript's numbers would round.
+ * The value to save: a single box alone, else a list. Seeds above 2^53 stay digits, because JavaScript's numbers
+ * would round them.
  * @param {Box[]} boxes
  */
 export function valueOf(boxes) {
@@ -46,7 +46,7 @@ export function valueOf(boxes) {
 /**
  * The digits of a typed seed.
  * @param {string} text
- * @returns {string | null} null where it is no whole number from 0 to 2^64 - 1
+ * @returns {string | null} null unless it is a whole number from 0 to 2^64 - 1
  */
 export function readSeed(text) {
   const digits = text.trim()
@@ -56,10 +56,10 @@ export function readSeed(text) {
 }
 
 /**
- * A node's saved values without the four numbers that followed its box while the page's own box widget was
- * there: [box, x, y, width, height, …].
+ * A node's saved values without the four numbers that the page's own box widget saved after its box:
+ * [box, x, y, width, height, …].
  * @param {any[]} values
- * @param {number} place of the box among them
+ * @param {number} place the index of the box among them
  */
 export function withoutCompanions(values, place) {
   const beside = values.slice(place + 1, place + 5)
@@ -75,7 +75,7 @@ function isBox(item) {
 }
 
 /**
- * The part of a box inside the picture, null where there is none.
+ * The part of a box inside the picture, null if there is none.
  * @param {Box} box
  * @param {Size} picture
  * @returns {Box | null}
@@ -88,8 +88,8 @@ export function clipped(box, picture) {
 }
 
 /**
- * What of the picture is edited for a box: clipped, grown, and on the latent grid, as core/small_objects/region.py
- * plans it without a mask.
+ * The part of the picture that is edited for a box: clipped, grown, and snapped to the latent grid, as
+ * core/small_objects/region.py plans it without a mask.
  * @param {Box} box
  * @param {Size} picture
  * @param {{grow: number, snap: boolean, cell: number}} settings
@@ -105,7 +105,7 @@ export function edited(box, picture, { grow, snap, cell }) {
 }
 
 /**
- * The smallest box on the grid of `cell` pixels around `box`.
+ * The smallest box around `box` on a grid of `cell` pixels.
  * @param {Box} box
  * @param {number} cell
  * @returns {Box}
@@ -118,7 +118,7 @@ export function snapped(box, cell) {
 }
 
 /**
- * Cells of a box at the UNet's lowest level, and their grade: red under one, amber under two.
+ * The cells of a box at the UNet's lowest level, and their grade: red is under one, amber under two.
  * @param {Size} box
  * @param {{cell: number, levels: number}} model
  * @returns {{across: number, down: number, grade: Grade}}
@@ -131,7 +131,7 @@ export function effectiveArea(box, { cell, levels }) {
 }
 
 /**
- * A new box in the middle of the picture, large enough for a green grade where the picture is.
+ * A new box in the centre of the picture, large enough for a green grade if the picture is.
  * @param {Size} picture
  * @param {{cell: number, levels: number}} model
  * @returns {Box}
@@ -143,7 +143,7 @@ export function newBox(picture, { cell, levels }) {
 }
 
 /**
- * The size of the picture to draw on while none is known: one that holds the boxes.
+ * The size of the area to draw on while no picture is known: large enough for the boxes.
  * @param {Box[]} boxes
  * @returns {Size}
  */

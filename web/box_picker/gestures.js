@@ -1,5 +1,5 @@
 // @ts-check
-// What pointer and keys do to boxes. No DOM.
+// The effect of pointer and keys on boxes. No DOM.
 
 /**
  * @typedef {import("./boxes.js").Box} Box
@@ -9,7 +9,7 @@
  */
 
 /**
- * The handles, with their place on a box: 0 left or top, 1 right or bottom.
+ * The handles with their position on a box: 0 is left or top, 1 right or bottom.
  * @type {[Handle, number, number][]}
  */
 export const HANDLES = [
@@ -24,8 +24,8 @@ export const HANDLES = [
 ]
 
 /**
- * The box under a point, and what dragging there does: a handle of the selected box first, then the smallest
- * box around the point, of equals the later one.
+ * The box under a point, and the handle to drag: first a handle of the selected box, then the smallest box around
+ * the point, of equals the later one.
  * @param {Box[]} boxes
  * @param {number} selected index, or -1
  * @param {Point} point
@@ -44,8 +44,8 @@ export function hit(boxes, selected, point, reach) {
 }
 
 /**
- * Edges count along their whole length. Inside, a handle reaches a quarter of the box at most, so that a small
- * box can still be moved.
+ * The handle at a point. Edges count along their whole length. Inside, a handle reaches at most a quarter of the box,
+ * so that a small box can still be moved.
  * @param {Box} box
  * @param {Point} point
  * @param {number} reach
@@ -68,7 +68,7 @@ function contains(box, point) {
 }
 
 /**
- * The box between two points, inside the picture, of one pixel at least.
+ * The box between two points, inside the picture and at least one pixel large.
  * @param {Point} from
  * @param {Point} to
  * @param {Size} picture
@@ -80,14 +80,14 @@ export function drawn(from, to, picture) {
   return { x, y, width, height }
 }
 
-/** @returns {[number, number]} start and length of whole pixels */
+/** @returns {[number, number]} start and length in whole pixels */
 function span(/** @type {number} */ a, /** @type {number} */ b, /** @type {number} */ limit) {
   const [low, high] = [a, b].map((end) => clamp(Math.round(end), 0, limit)).sort((one, other) => one - other)
   return high > low ? [low, high - low] : [Math.min(low, limit - 1), 1]
 }
 
 /**
- * The box after a handle was dragged; past the opposite edge it turns over.
+ * The box after a handle was dragged. Past the opposite edge the box turns over.
  * @param {Box} box as it was when the drag began
  * @param {Handle} handle
  * @param {Point} from
@@ -120,7 +120,7 @@ export function moved(box, dx, dy, picture) {
   return { ...box, x, y }
 }
 
-/** @param {number} value @param {number} low @param {number} high low wins where high is below it */
+/** @param {number} value @param {number} low @param {number} high low wins if high is below it */
 function clamp(value, low, high) {
   return Math.max(low, Math.min(value, high))
 }
@@ -129,13 +129,13 @@ function clamp(value, low, high) {
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }
 
 /**
- * What a key does. Arrows move by a pixel, with Shift by a cell; with Alt they move the right and bottom
- * edges. Tab goes to the next box, and past the last one on in the page.
+ * The effect of a key. Arrows move by a pixel, with Shift by a cell; with Alt they move the right and bottom edges.
+ * Tab selects the next box, and after the last one moves on in the page.
  * @param {{key: string, shiftKey?: boolean, altKey?: boolean, ctrlKey?: boolean, metaKey?: boolean}} pressed
  * @param {Box[]} boxes
  * @param {number} selected index, or -1
  * @param {{picture: Size, cell: number}} canvas
- * @returns {{boxes: Box[], selected: number} | null} null where the key is not the picker's
+ * @returns {{boxes: Box[], selected: number} | null} null if the picker does not use the key
  */
 export function onKey(pressed, boxes, selected, { picture, cell }) {
   const { key, shiftKey, altKey } = pressed
@@ -166,7 +166,7 @@ function next(boxes, index) {
 }
 
 /**
- * The boxes without one, and the one to select then.
+ * The boxes without one of them, and the one to select next.
  * @param {Box[]} boxes
  * @param {number} index
  */

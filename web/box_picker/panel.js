@@ -1,5 +1,5 @@
 // @ts-check
-// Below the picture: the boxes' numbers, and the fields of the selected one.
+// The panel below the picture: the numbers of the boxes, and the fields of the selected one.
 
 import { button, element, icon } from "../lib/dom.js"
 import { edited, effectiveArea, newBox, readSeed } from "./boxes.js"
@@ -66,7 +66,7 @@ export class Panel {
     this.element = element("div", { class: "finesse-panel" }, row, this.fields)
   }
 
-  /** @param {State} state @param {Scene} scene @param {string} remark instead of the area, "" for none */
+  /** @param {State} state @param {Scene} scene @param {string} remark shown instead of the area, "" for none */
   show(state, scene, remark) {
     this.#state = state
     this.#scene = scene
@@ -172,7 +172,7 @@ export class Panel {
   }
 }
 
-/** Set a field, but not under the user's hands. */
+/** Set a field, unless the user is editing it. */
 function fill(/** @type {HTMLInputElement} */ input, /** @type {string} */ value, always = false) {
   if (always || document.activeElement !== input) input.value = value
 }

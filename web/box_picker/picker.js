@@ -1,5 +1,5 @@
 // @ts-check
-// The box picker: the picture with its boxes, and what belongs to them below.
+// The box picker: the picture with its boxes, and the panel below it.
 
 import { element } from "../lib/dom.js"
 import { readBoxes, valueOf } from "./boxes.js"
@@ -18,9 +18,9 @@ export class Picker {
   #changedByKey = false
 
   /**
-   * @param {(state: State) => {scene: Scene, remark: string, isUsed: boolean}} look what the boxes lie on now,
-   * a remark on them or "", and whether they count
-   * @param {{onChange: () => void, onDone: () => void}} listeners onChange for each new value, onDone when
+   * @param {(state: State) => {scene: Scene, remark: string, isUsed: boolean}} look the present scene, a remark on
+   * the boxes or "", and whether they are used
+   * @param {{onChange: () => void, onDone: () => void}} listeners onChange is called for each new value, onDone when
    * an undo step is complete
    */
   constructor(look, { onChange, onDone }) {
@@ -38,7 +38,7 @@ export class Picker {
     })
   }
 
-  /** As saved: a box, or a list of boxes. */
+  /** The value to save: a box, or a list of boxes. */
   get value() {
     return valueOf(this.#state.boxes)
   }
@@ -50,7 +50,7 @@ export class Picker {
     this.show()
   }
 
-  /** Show the boxes, and what they lie on, as they are now. */
+  /** Show the boxes and the scene as they are now. */
   show() {
     const { scene, remark, isUsed } = this.look(this.#state)
     this.element.classList.toggle("finesse-unused", !isUsed)
@@ -79,7 +79,7 @@ export class Picker {
   }
 }
 
-/** Keep a key from the page: there Delete removes the node. */
+/** Hide a key from the page, where Delete removes the node. */
 function stop(/** @type {Event} */ event) {
   event.preventDefault()
   event.stopPropagation()

@@ -1,5 +1,5 @@
 // @ts-check
-// The picture with its boxes, and the pointer on it.
+// The stage: the picture with its boxes, and the pointer on it.
 
 import { element, svgElement } from "../lib/dom.js"
 import { edited, effectiveArea } from "./boxes.js"
@@ -10,18 +10,18 @@ import { HANDLES, drawn, dragged, hit } from "./gestures.js"
  * @typedef {import("./boxes.js").Size} Size
  * @typedef {import("./gestures.js").Point} Point
  * @typedef {{boxes: Box[], selected: number}} State
- * @typedef {object} Scene what the boxes lie on
+ * @typedef {object} Scene what the boxes are drawn on
  * @property {Size} picture
- * @property {string | null} url of the picture, null where there is none yet
+ * @property {string | null} url of the picture, null while there is none
  * @property {number} cell
  * @property {number} levels
  * @property {boolean} snap
  * @property {number} grow
  */
 
-const REACH = { mouse: 6, pen: 8, touch: 14 } // of a handle, in pixels of the screen
-const RIM = 6 // around the picture, so that handles at its edges are whole
-const SHORTEST_DRAG = 3 // in pixels of the screen; less is a click
+const REACH = { mouse: 6, pen: 8, touch: 14 } // of a handle, in screen pixels
+const RIM = 6 // around the picture, so that handles at its edges are fully visible
+const SHORTEST_DRAG = 3 // in screen pixels; less is a click
 const CURSORS = {
   move: "move",
   n: "ns-resize",
@@ -44,8 +44,8 @@ export class Stage {
 
   /**
    * @param {Scene} scene
-   * @param {{onChange: (state: State) => void, onDone: () => void}} listeners onChange while a gesture goes
-   * on, onDone when it is over and changed a box
+   * @param {{onChange: (state: State) => void, onDone: () => void}} listeners onChange is called during a gesture,
+   * onDone after a gesture that changed a box
    */
   constructor(scene, { onChange, onDone }) {
     this.#scene = scene
@@ -81,7 +81,7 @@ export class Stage {
     this.#fit()
   }
 
-  /** Take a gesture back that is under way. @returns {boolean} whether there was one */
+  /** Cancel the present gesture. @returns {boolean} whether there was one */
   cancel() {
     const gesture = this.#gesture
     this.#gesture = null
@@ -89,7 +89,7 @@ export class Stage {
     return !!gesture
   }
 
-  /** The frame as large as the picture may be, and the boxes in it. */
+  /** Make the frame as large as the picture may be, and draw the boxes in it. */
   #fit() {
     const { width, height } = this.#scene.picture
     const { clientWidth, clientHeight } = this.element
@@ -103,7 +103,7 @@ export class Stage {
   /**
    * @param {Box} box
    * @param {number} index
-   * @param {number} unit pixels of the picture under one of the node
+   * @param {number} unit picture pixels per pixel of the node
    */
   #drawing(box, index, unit) {
     const { picture, snap, grow, cell } = this.#scene
@@ -182,14 +182,14 @@ export class Stage {
     return hit(this.#state.boxes, this.#state.selected, this.#point(event), reach)
   }
 
-  /** Where the pointer is on the picture, at any zoom of the graph. @param {PointerEvent} event @returns {Point} */
+  /** The pointer's place in the picture, at any zoom of the graph. @param {PointerEvent} event @returns {Point} */
   #point(event) {
     const { left, top } = this.frame.getBoundingClientRect()
     const scale = this.#perScreenPixel()
     return { x: (event.clientX - left) * scale, y: (event.clientY - top) * scale }
   }
 
-  /** Pixels of the picture under one of the screen. */
+  /** Picture pixels per screen pixel. */
   #perScreenPixel() {
     return this.#scene.picture.width / this.frame.getBoundingClientRect().width
   }

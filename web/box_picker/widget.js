@@ -1,5 +1,5 @@
 // @ts-check
-// The box picker as the widget of *Inpaint Small Box*.
+// Adds the box picker to *Inpaint Small Box*, as the widget of its input `box`.
 
 import { outputsOf, recordUndoStep, viewUrl } from "../lib/comfy.js"
 import { loadImage, useStyleSheet } from "../lib/dom.js"
@@ -9,8 +9,8 @@ import { guessedSize, withoutCompanions } from "./boxes.js"
 import { Picker } from "./picker.js"
 
 const TYPE = "FINESSE_BOXES"
-const NOISE = "FinesseBoxNoise" // what reads the boxes' own seeds
-const OF_SD1 = { cell: 8, levels: 4 } // until a run tells
+const NOISE = "FinesseBoxNoise" // the node that reads the boxes' own seeds
+const OF_SD1 = { cell: 8, levels: 4 } // assumed until a run tells
 
 export const boxPicker = {
   name: "Finesse.BoxPicker",
@@ -50,7 +50,7 @@ function addBoxPicker(node, name, [, { default: initial }]) {
   return { widget, minWidth: 340, minHeight: 560 }
 }
 
-/** All that changes what the picker shows, besides its value. */
+/** Everything besides its value that changes what the picker shows. */
 function surroundings(/** @type {any} */ node, /** @type {string} */ name) {
   const value = (/** @type {string} */ other) =>
     node.widgets?.find((/** @type {any} */ each) => each.name === other)?.value
@@ -86,7 +86,7 @@ function lookAround(node, name, { boxes, selected }, picture) {
 }
 
 /**
- * The picture to draw on and the size of the one to edit: that of the linked node, else of the last run.
+ * The picture to draw on, and the size of the picture to edit, from the linked node, else from the last run.
  * @param {any} node
  */
 async function loadPicture(node) {
@@ -100,7 +100,7 @@ async function loadPicture(node) {
   return { url: isThere ? own : null, size: { width: run.width, height: run.height } }
 }
 
-/** Open workflows that were saved while the page's own box widget was in the picker's place. */
+/** Open workflows that were saved with the page's own box widget instead of the picker. */
 function acceptOldForm(/** @type {any} */ node, /** @type {any} */ widget) {
   const { configure } = node
   node.configure = function (/** @type {any} */ info) {

@@ -1,5 +1,5 @@
 // @ts-check
-// ComfyUI's page: the one file that imports its scripts. web/ is served at /extensions/<pack folder>/.
+// Access to ComfyUI's page. Only this file imports its scripts. web/ is served at /extensions/<pack folder>/.
 
 // @ts-ignore
 import { api } from "../../../scripts/api.js"
@@ -9,7 +9,7 @@ import { app } from "../../../scripts/app.js"
 export { api, app }
 
 /**
- * The key of a node in `app.nodeOutputs`: its id, behind its subgraph's where it is in one.
+ * The key of a node in `app.nodeOutputs`: its id, with the subgraph's id before it if the node is in one.
  * @param {any} node
  * @returns {string | null} null while the node is in no graph
  */
@@ -19,7 +19,7 @@ export function locatorOf(node) {
 }
 
 /**
- * What a node's last run gave to the page: the `ui` of its output, each key a list.
+ * What a node's last run sent to the page: the `ui` of its output, with a list for each key.
  * @param {any} node
  * @returns {Record<string, any>} empty before the first run
  */
@@ -37,7 +37,7 @@ export function viewUrl({ filename, subfolder = "", type = "output" }) {
   return api.apiURL(`/view?${new URLSearchParams({ filename, subfolder, type })}`)
 }
 
-/** Take what the graph holds now into undo's history. It does nothing where nothing changed. */
+/** Add the present state of the graph to the undo history, if it has changed. */
 export function recordUndoStep() {
   const tracker = app.extensionManager?.workflow?.activeWorkflow?.changeTracker
   if (tracker?.captureCanvasState) tracker.captureCanvasState()
@@ -45,7 +45,7 @@ export function recordUndoStep() {
 }
 
 /**
- * Call `after` whenever `target[name]` was called, with the same arguments.
+ * Call `after` each time after `target[name]` is called, with the same arguments.
  * @param {any} target
  * @param {string} name
  * @param {(...args: any[]) => void} after

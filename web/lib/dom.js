@@ -1,9 +1,9 @@
 // @ts-check
-// Elements in few words.
+// Helpers that create elements.
 
 /**
- * A new element. Of its properties `class` and `style` (an object), `data-…` and `aria-…` are set as
- * attributes are, functions named `on<event>` listen, and all others are the element's own.
+ * Create an element. The properties `class`, `style` (an object), `data-…` and `aria-…` become attributes, functions
+ * named `on<event>` become listeners, and all others become properties of the element.
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag
  * @param {Record<string, any>} [properties]
@@ -24,7 +24,7 @@ export function element(tag, properties = {}, ...children) {
 }
 
 /**
- * A new SVG element.
+ * Create an SVG element.
  * @param {string} tag
  * @param {Record<string, string | number>} [attributes]
  * @param {...(Node | string)} children
@@ -38,7 +38,7 @@ export function svgElement(tag, attributes = {}, ...children) {
 }
 
 /**
- * A button with a tooltip that is its name for screen readers, too.
+ * Create a button with a tooltip, which is also its name for screen readers.
  * @param {string | Node} label what it shows
  * @param {string} title
  * @param {(event: MouseEvent) => void} onclick
@@ -50,7 +50,7 @@ export function button(label, title, onclick, className = "") {
 }
 
 /**
- * An icon of one path.
+ * Create an icon from one path.
  * @param {string} path in a square of 16
  * @param {string} [className]
  */
@@ -62,7 +62,7 @@ export function icon(path, className = "") {
 const usedSheets = new Set()
 
 /**
- * Give the page a style sheet, once; it stays while elements come, move and go.
+ * Add a style sheet to the page, once. It stays while elements are added, moved and removed.
  * @param {URL} address `new URL("x.css", import.meta.url)`
  */
 export async function useStyleSheet({ href }) {
@@ -77,7 +77,7 @@ export async function useStyleSheet({ href }) {
 /**
  * Load a picture.
  * @param {string} url
- * @returns {Promise<HTMLImageElement>} rejected when there is none
+ * @returns {Promise<HTMLImageElement>} rejected if there is none
  */
 export async function loadImage(url) {
   const image = new Image()

@@ -1,10 +1,10 @@
 // @ts-check
-// What the pack's nodes told in a workflow's last run: a reload of the page forgets it, the server does not.
+// Restores what the pack's nodes sent in a workflow's last run: a reload of the page loses it, the server keeps it.
 
 import { api, app, locatorOf, outputsOf } from "./comfy.js"
 import { allNodes, executionIdOf } from "./upstream.js"
 
-const RUNS = 10 // the last ones are looked through
+const RUNS = 10 // how many of the last runs are searched
 
 export const lastRun = {
   name: "Finesse.LastRun",
@@ -33,7 +33,7 @@ function hasEditor(node) {
   return node.widgets?.some((/** @type {any} */ widget) => String(widget.type).startsWith("FINESSE_"))
 }
 
-/** What of a node's outputs is for its widget. @param {Record<string, any>} outputs */
+/** The part of a node's outputs that is for its widget. @param {Record<string, any>} outputs */
 function told(outputs) {
   return Object.fromEntries(Object.entries(outputs).filter(([key]) => key.startsWith("finesse_")))
 }

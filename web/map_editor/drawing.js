@@ -1,25 +1,24 @@
 // @ts-check
-// The value of Edit Map's `drawing`, as core/maps/drawing.py reads it. Nothing here touches the page, and no
-// value is changed in place.
+// The value of Edit Map's input `drawing`, which core/maps/drawing.py reads. No DOM, and no value is changed in place.
 
 const VERSION = 1
-/** Of base64 in all: what a workflow carries itself. More goes to files on the server. */
+/** The most base64 that a workflow stores itself. A larger drawing goes to files on the server. */
 export const MOST_CHARACTERS = 256 * 1024
 
 /**
  * @typedef {object} Patch
- * @property {string} base the SHA-256 of the map that was drawn on, "" for any
+ * @property {string} base the SHA-256 of the map that was drawn on, "" for any map
  * @property {number} width of the map, in pixels
  * @property {number} height
- * @property {number} x the crop's left
- * @property {number} y its top
+ * @property {number} x the left of the crop
+ * @property {number} y the top of the crop
  * @property {string} [png] the crop, in base64
- * @property {string} [file] instead: its name in ComfyUI's input folder
+ * @property {string} [file] instead of `png`: a file in ComfyUI's input folder
  */
 /** @typedef {{version?: number, maps?: Record<string, Patch>}} Drawing {} for none */
 /** @typedef {{filename: string, subfolder: string, type: string, sha256: string, width: number, height: number}} Base */
 /**
- * @typedef {object} Told what Edit Map tells of its last run
+ * @typedef {object} Told what Edit Map reports of its last run
  * @property {Base[]} maps
  * @property {{name: string, labels: string[], colours: [number, number, number][]} | null} palette
  * @property {{name: string, labels: number[]}[]} wanted
@@ -27,7 +26,7 @@ export const MOST_CHARACTERS = 256 * 1024
  */
 
 /**
- * What a workflow holds, if it can be a drawing; {} otherwise. One of a newer version stays as it is.
+ * A workflow's value if it can be a drawing, else {}. A drawing of a newer version is kept unchanged.
  * @param {any} value
  * @returns {Drawing}
  */
@@ -36,7 +35,7 @@ export function drawingOf(value) {
 }
 
 /**
- * The patches with their map's place in the batch, in its order.
+ * The patches, each with the index of its map, in the order of the batch.
  * @param {Drawing} drawing
  * @returns {[number, Patch][]}
  */
@@ -49,7 +48,7 @@ export function patchesOf(drawing) {
 }
 
 /**
- * Whether the map is another now than the one that was drawn on.
+ * Whether the map has changed since it was drawn on.
  * @param {Patch} patch
  * @param {Base | undefined} base
  */
@@ -59,7 +58,7 @@ export function isStale(patch, base) {
 }
 
 /**
- * The drawing in a few words.
+ * Describe the drawing in a few words.
  * @param {Drawing} drawing
  * @param {Told | null} told null before the first run
  * @returns {{text: string, stale: boolean}}
@@ -77,11 +76,11 @@ export function summaryOf(drawing, told) {
 }
 
 /**
- * The drawing after the editor was closed with a result.
- * @param {Drawing} drawing as it was
- * @param {{maps: Record<string, Patch | null>}} result what the editor says of each map; null for no change
- * @param {number} count maps in the batch
- * @returns {{drawing: Drawing, dropped: number[]}} `dropped`: places of patches that the batch has no map for
+ * The drawing after the editor has returned a result.
+ * @param {Drawing} drawing as it was before
+ * @param {{maps: Record<string, Patch | null>}} result the editor's patch for each map; null for no change
+ * @param {number} count of maps in the batch
+ * @returns {{drawing: Drawing, dropped: number[]}} `dropped`: the indices of patches that have no map in the batch
  */
 export function keptDrawing(drawing, result, count) {
   /** @type {Record<string, Patch>} */
@@ -99,9 +98,9 @@ export function keptDrawing(drawing, result, count) {
 }
 
 /**
- * The drawing, its pictures in files if they are too large for a workflow.
+ * The drawing, with its pictures moved to files if they are too large for a workflow.
  * @param {Drawing} drawing
- * @param {(png: string) => Promise<string>} upload takes base64, gives the file's name in the input folder
+ * @param {(png: string) => Promise<string>} upload takes base64, returns the file's name in the input folder
  * @returns {Promise<{drawing: Drawing, uploaded: number}>} `uploaded`: how many files
  */
 export async function withinLimit(drawing, upload) {

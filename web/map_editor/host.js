@@ -1,5 +1,5 @@
 // @ts-check
-// The map editor in ComfyUI's page: the widget of *Edit Map*, its menu entries and its command.
+// Adds the map editor to ComfyUI's page: the widget of *Edit Map*, its menu entries and its command.
 
 import { app } from "../lib/comfy.js"
 import { useStyleSheet } from "../lib/dom.js"
@@ -14,7 +14,7 @@ const TYPE = "FINESSE_MAP_DRAWING"
 const COMMAND = "Finesse.EditMap"
 const WIDTH = 300 // of the node, at least
 
-/** What shows a node's state anew. @type {WeakMap<any, () => void>} */
+/** For each node, the function that refreshes its panel. @type {WeakMap<any, () => void>} */
 const refreshers = new WeakMap()
 
 export const mapEditor = {
@@ -59,7 +59,7 @@ function edit(node) {
   editMap(node, () => refreshers.get(node)?.())
 }
 
-/** Edit the map of the selected node, or of the only one there is. */
+/** Edit the map of the selected node, or of the only *Edit Map* in the graph. */
 function editSelected() {
   const selected = Object.values(app.canvas.selected_nodes ?? {}).filter((node) => node.type === NODE)
   const all = app.canvas.graph.nodes.filter((/** @type {any} */ node) => node.type === NODE)

@@ -1,5 +1,5 @@
 // @ts-check
-// Opens the editor on a node's maps, and keeps what comes of it.
+// Opens the editor on a node's maps, and stores the result in the node.
 
 import { api, app, recordUndoStep } from "../lib/comfy.js"
 import { element } from "../lib/dom.js"
@@ -12,7 +12,7 @@ import { sessionOf } from "./session.js"
 const PAGE = new URL("../editor.html", import.meta.url)
 const FOLDER = "finesse" // in ComfyUI's input folder
 
-/** The nodes whose map is being prepared, each with what ends that. @type {Map<any, AbortController>} */
+/** The nodes whose map is being prepared, each with the controller that stops it. @type {Map<any, AbortController>} */
 const waiting = new Map()
 let isOpen = false
 
@@ -22,9 +22,9 @@ export function isBusy(node) {
 }
 
 /**
- * Open the editor on a node's maps, after a run if need be; while that is awaited, a second call ends it.
+ * Open the editor on a node's maps, after a run if necessary. A second call during that run stops the waiting.
  * @param {any} node
- * @param {() => void} onBusy called when the waiting begins and ends
+ * @param {() => void} onBusy called when the waiting starts and ends
  */
 export async function editMap(node, onBusy) {
   if (waiting.has(node)) return waiting.get(node)?.abort()
@@ -49,18 +49,18 @@ export async function editMap(node, onBusy) {
   }
 }
 
-/** What went wrong, in words; what the server refuses has them in `toString`. @param {any} error */
+/** An error in words; for a prompt that the server refuses, `toString` has them. @param {any} error */
 function wordsOf(error) {
   return error.response ? String(error) : error.message
 }
 
-/** Take the drawing off a node's maps. @param {any} node */
+/** Remove the drawing from a node's maps. @param {any} node */
 export function clearDrawing(node) {
   setDrawing(node, {})
 }
 
 /**
- * The editor's page over the whole window. A frame of its own keeps its keys from the graph.
+ * Show the editor's page in the full window. It has a frame of its own, so that its keys do not reach the graph.
  * @param {object} session
  * @returns {Promise<any>} what `openMap` gives
  */
@@ -99,7 +99,7 @@ async function keep(node, result, count) {
   }
 }
 
-/** One step of undo. @param {any} node @param {import("./drawing.js").Drawing} drawing */
+/** Set the drawing in one undo step. @param {any} node @param {import("./drawing.js").Drawing} drawing */
 function setDrawing(node, drawing) {
   if (!node.graph) throw new Error("The node is no longer in the graph, so its drawing could not be kept.")
   recordUndoStep()

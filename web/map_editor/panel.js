@@ -1,5 +1,5 @@
 // @ts-check
-// What *Edit Map* shows in the graph: its maps in small, what is drawn, and the button that opens the editor.
+// The panel of *Edit Map* in the graph: small pictures of its maps, a summary, and the button that opens the editor.
 
 import { viewUrl } from "../lib/comfy.js"
 import { button, element, loadImage } from "../lib/dom.js"
@@ -57,7 +57,7 @@ export class Panel {
     const tiles = await Promise.all(
       urls.slice(0, MOST_TILES).map((url, place) => tileOf(url, patches.get(place))),
     )
-    if (turn !== this.#drawn) return // a newer state came meanwhile
+    if (turn !== this.#drawn) return // a newer state has arrived meanwhile
     const shown = tiles.filter((tile) => tile !== null)
     layOut(this.canvas, shown)
     this.picture.classList.toggle("empty", !shown.length)
@@ -66,10 +66,10 @@ export class Panel {
 }
 
 /**
- * A map in small with its patch on it.
+ * A small picture of a map with its patch on it.
  * @param {string} url
  * @param {import("./drawing.js").Patch | undefined} patch
- * @returns {Promise<HTMLCanvasElement | null>} null when the map is not to be had
+ * @returns {Promise<HTMLCanvasElement | null>} null if the map cannot be loaded
  */
 async function tileOf(url, patch) {
   const base = await loadImage(url).catch(() => null)
@@ -80,7 +80,7 @@ async function tileOf(url, patch) {
   )
   const tile = element("canvas", { width, height })
   const context = /** @type {CanvasRenderingContext2D} */ (tile.getContext("2d"))
-  context.imageSmoothingEnabled = false // labels have no shades between them
+  context.imageSmoothingEnabled = false // there are no shades between labels
   context.drawImage(base, 0, 0, width, height)
   const isOfThisSize = patch && patch.width === base.naturalWidth && patch.height === base.naturalHeight
   const drawn = isOfThisSize && (await loadImage(urlOf(patch)).catch(() => null))
@@ -102,7 +102,7 @@ function urlOf({ png, file }) {
   return file ? viewUrl(placeOf(file)) : `data:image/png;base64,${png}`
 }
 
-/** One tile alone, more in two columns. @param {HTMLCanvasElement} canvas @param {HTMLCanvasElement[]} tiles */
+/** Draw one tile alone, several in two columns. @param {HTMLCanvasElement} canvas @param {HTMLCanvasElement[]} tiles */
 function layOut(canvas, tiles) {
   const columns = Math.min(2, tiles.length)
   const rows = Math.ceil(tiles.length / 2)

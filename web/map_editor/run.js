@@ -1,5 +1,5 @@
 // @ts-check
-// What Edit Map told of its last run, and a run of it alone when that is missing or out of date.
+// Gets what *Edit Map* reports about its map: from its last run, or from a new run of it alone if that is out of date.
 
 import { api, app, locatorOf, outputsOf } from "../lib/comfy.js"
 import { executionIdOf } from "../lib/upstream.js"
@@ -7,12 +7,12 @@ import { executionIdOf } from "../lib/upstream.js"
 export const NODE = "FinesseEditMap"
 export const INPUT = "drawing"
 const UI_KEY = "finesse_map"
-const EVENT = "finesse.map" // sent before a stale drawing ends a run
+const EVENT = "finesse.map" // sent before a stale drawing stops a run
 
-/** The prompt of each Edit Map's last run, by the node's key in `app.nodeOutputs`. @type {Map<string, string>} */
+/** The prompt of the last run of each Edit Map, by the node's key in `app.nodeOutputs`. @type {Map<string, string>} */
 const prompts = new Map()
 
-/** Listen to the server; once. */
+/** Start to listen to the server. Call it once. */
 export function listen() {
   let running = ""
   api.addEventListener("execution_start", ({ detail }) => {
@@ -40,10 +40,10 @@ export function toldBy(node) {
 }
 
 /**
- * What the node tells of the map as it is now: of its last run, or of a new one.
+ * What the node reports about its present map, from its last run or from a new one.
  * @param {any} node
- * @param {AbortSignal} signal ends the waiting
- * @returns {Promise<import("./drawing.js").Told>} rejected when the run fails
+ * @param {AbortSignal} signal stops the waiting
+ * @returns {Promise<import("./drawing.js").Told>} rejected if the run fails
  */
 export async function prepared(node, signal) {
   const prompt = await app.graphToPrompt()
@@ -52,7 +52,7 @@ export async function prepared(node, signal) {
   if (!own) throw new Error("The node is bypassed or muted. Switch it on to edit its map.")
   const told = toldBy(node)
   if (told && (await isUpToDate(node, prompt.output, id)) && (await isThere(told))) return told
-  own.inputs[INPUT] = {} // the map is wanted as it is without, and no complaint that it has changed
+  own.inputs[INPUT] = {} // the editor needs the map without the drawing, and no error that it has changed
   await runAlone(prompt, id, signal)
   const found = toldBy(node)
   if (!found?.maps.length) throw new Error("The run gave no map. Look at the nodes before this one.")
@@ -61,7 +61,7 @@ export async function prepared(node, signal) {
 
 /** @param {any} prompt of the page @param {string} id @param {AbortSignal} signal */
 async function runAlone(prompt, id, signal) {
-  /** @type {Map<string, string>} prompt -> what went wrong with it, "" for nothing */
+  /** @type {Map<string, string>} prompt -> its error, "" for none */
   const outcomes = new Map()
   const changed = new EventTarget()
   const record =
@@ -104,11 +104,11 @@ async function isUpToDate(node, current, id) {
   if (!promptId) return false
   const answer = await api.fetchApi(`/history/${promptId}`)
   const entry = answer.ok && (await answer.json())[promptId]
-  if (!entry) return true // it still runs: what the node has told already is of this very prompt
+  if (!entry) return true // it is still running, so the node has reported for this prompt
   return ancestry(entry.prompt[2], id) === ancestry(current, id)
 }
 
-/** A node of a prompt with all that it depends on, as text. @param {any} prompt @param {string} id */
+/** A node of a prompt with everything it depends on, as text. @param {any} prompt @param {string} id */
 function ancestry(prompt, id) {
   /** @type {Record<string, any>} */
   const found = {}
@@ -124,14 +124,14 @@ function ancestry(prompt, id) {
   return JSON.stringify(Object.entries(found).sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
-/** Whether the server still has the maps: a restart empties its temporary folder. */
+/** Whether the server still has the maps; a restart empties its temporary folder. */
 async function isThere(/** @type {import("./drawing.js").Told} */ { maps }) {
   const { filename, subfolder, type } = maps[0]
   const place = new URLSearchParams({ filename, subfolder, type })
   return (await api.fetchApi(`/view?${place}`, { method: "HEAD" })).ok
 }
 
-/** The Edit Map with a key in a prompt, if the graph has it. @param {string} executionId */
+/** The Edit Map with a key in a prompt, if it is in the graph. @param {string} executionId */
 function nodeOf(executionId) {
   const ids = String(executionId).split(":")
   const last = ids.pop()

@@ -1,5 +1,5 @@
 // @ts-check
-// What the editor is handed: the maps with what is drawn on them, and the pictures around the node.
+// Collects what the editor needs: the maps with their drawings, and the pictures of nodes around this one.
 
 import { api, outputsOf, viewUrl } from "../lib/comfy.js"
 import { allNodes, subgraphNodeOf } from "../lib/upstream.js"
@@ -8,13 +8,13 @@ import { toBase64 } from "./model/patch.js"
 import { toldBy } from "./run.js"
 
 const MOST_SOURCES = 20
-const SUBGRAPH_OUTPUT = -20 // the id that links to a subgraph's own outputs have as their target
+const SUBGRAPH_OUTPUT = -20 // the target id of links to a subgraph's own outputs
 
 /**
  * @param {any} node
  * @param {import("./drawing.js").Told} told
  * @param {import("./drawing.js").Drawing} drawing
- * @returns {Promise<{session: object, lost: string[]}>} `lost`: files of the drawing that the server lacks
+ * @returns {Promise<{session: object, lost: string[]}>} `lost`: files of the drawing that are not on the server
  */
 export async function sessionOf(node, told, drawing) {
   const patches = new Map(patchesOf(drawing))
@@ -51,9 +51,9 @@ export async function sessionOf(node, told, drawing) {
 }
 
 /**
- * The picture of a patch in base64, read from its file where it has one.
+ * The picture of a patch in base64, read from its file if it has one.
  * @param {import("./drawing.js").Patch} patch
- * @returns {Promise<string | null>} null when the file is not on the server
+ * @returns {Promise<string | null>} null if the file is not on the server
  */
 async function pngOf({ png, file }) {
   if (png || !file) return png ?? null
@@ -68,7 +68,7 @@ export function placeOf(file) {
 }
 
 /**
- * The picture that was made of the map: that of the node furthest downstream that shows one.
+ * The picture that was made from the map: the picture of the farthest downstream node that shows one.
  * @param {any} node
  * @returns {string | null}
  */
@@ -78,7 +78,7 @@ function latestDownstream(node) {
 }
 
 /**
- * The nodes that get something of this one, the nearest first, in and out of subgraphs.
+ * The nodes that depend on this one, the nearest first, across the edges of subgraphs.
  * @param {any} node
  * @returns {Set<any>}
  */
@@ -99,7 +99,7 @@ function targetsOf(node) {
   return links.flatMap((/** @type {any} */ id) => entered(node.graph, node.graph.getLink(id)))
 }
 
-/** The nodes that a link leads to, past the edges of subgraphs. @param {any} graph @param {any} link @returns {any[]} */
+/** The nodes that a link leads to, across subgraphs. @param {any} graph @param {any} link @returns {any[]} */
 function entered(graph, link) {
   if (!link) return []
   if (link.target_id == SUBGRAPH_OUTPUT) {
@@ -114,7 +114,7 @@ function entered(graph, link) {
 }
 
 /**
- * Pictures that other nodes show, to paste objects from, those of the node's own graph first.
+ * Pictures of other nodes to paste objects from, those in the node's own graph first.
  * @param {any} node
  * @returns {{name: string, url: string}[]}
  */

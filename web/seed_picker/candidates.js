@@ -1,23 +1,23 @@
 // @ts-check
-// What the seed picker knows of the maps that a run ranked. No DOM.
+// What the seed picker knows about the maps that a run ranked. No DOM.
 
 /**
- * As nodes/maps/candidate_grid.py writes them. The seed is its digits, and without seeds the map's index.
+ * A candidate as nodes/maps/candidate_grid.py writes it. `seed` holds digits: the seed, or without seeds the index.
  * @typedef {{rank: number, seed: string, index: number, recall: number, found: string[], missing: string[]}} Candidate
  * @typedef {object} Grid
- * @property {{filename: string, subfolder: string, type: string}} sheet all thumbnails in one picture
+ * @property {{filename: string, subfolder: string, type: string}} sheet one picture with all thumbnails
  * @property {number} columns of the sheet
  * @property {number} width of a thumbnail, in pixels
  * @property {number} height
- * @property {boolean} seeded whether maps go by their seeds; otherwise by their indices
- * @property {string | null} pinned what was pinned in that run
+ * @property {boolean} seeded whether maps are named by their seeds; otherwise by their indices
+ * @property {string | null} pinned the seed that was pinned in that run
  * @property {Candidate[]} candidates the best first
  */
 
 export const AUTO = "auto"
 
 /**
- * A saved value as the picker holds it.
+ * Read a saved value.
  * @param {any} value
  * @returns {string} the digits of a pinned seed, or "auto"
  */
@@ -27,10 +27,10 @@ export function readPin(value) {
 }
 
 /**
- * The candidate that a run would take: of the pinned seed the best map, on auto the best of all.
+ * The candidate that a run would take: the best map of the pinned seed, on auto the best of all.
  * @param {Candidate[]} candidates
  * @param {string} pin
- * @returns {number} its place, -1 where there is none
+ * @returns {number} its place, -1 if there is none
  */
 export function takenPlace(candidates, pin) {
   if (pin === AUTO) return candidates.length ? 0 : -1
@@ -38,7 +38,7 @@ export function takenPlace(candidates, pin) {
 }
 
 /**
- * How a candidate does, for its colour.
+ * The grade of a candidate, which sets its colour.
  * @param {Candidate} candidate
  * @returns {"all" | "some" | "none"}
  */
@@ -53,7 +53,7 @@ export function percent(fraction) {
 }
 
 /**
- * How many maps there are, and how good the best is.
+ * A text that says how many maps there are, and how good the best is.
  * @param {Candidate[]} candidates
  */
 export function summary(candidates) {
@@ -63,7 +63,7 @@ export function summary(candidates) {
 }
 
 /**
- * What the node will take, and what is left to do.
+ * A text that says which map the node will take, and what is left to do.
  * @param {Grid | null} grid null before the first run
  * @param {string} pin
  * @param {boolean} linked whether the pin comes from a link
@@ -81,7 +81,7 @@ export function status(grid, pin, linked) {
 }
 
 /**
- * A candidate in a line.
+ * Describe a candidate in one line.
  * @param {Candidate} candidate
  * @param {boolean} seeded
  */
@@ -93,7 +93,7 @@ export function described({ rank, seed, recall, found, missing }, seeded) {
 }
 
 /**
- * Where a candidate's thumbnail stands in the sheet.
+ * The place of a candidate's thumbnail in the sheet.
  * @param {Grid} grid
  * @param {number} place
  */
@@ -102,12 +102,12 @@ export function tileOf({ columns, width, height }, place) {
 }
 
 /**
- * The place that a key leads to.
+ * The place that a key moves to.
  * @param {string} key
  * @param {number} place -1 for none yet
  * @param {number} count
- * @param {number} columns as the page lays them out
- * @returns {number | null} null where the key leads nowhere
+ * @param {number} columns in the present layout
+ * @returns {number | null} null if the key moves nowhere
  */
 export function placeAfterKey(key, place, count, columns) {
   /** @type {Record<string, number>} */

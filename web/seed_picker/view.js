@@ -1,5 +1,5 @@
 // @ts-check
-// The seed picker as an element: the maps as a grid, the best first, one of them pinned or none.
+// The element of the seed picker: a grid of the maps, the best first, of which one can be pinned.
 
 import { button, element, icon, loadImage, useStyleSheet } from "../lib/dom.js"
 import * as logic from "./candidates.js"
@@ -8,7 +8,7 @@ const PIN = "M9.5 1.5 14.5 6.5 11.5 7.5 8.9 10.1 8.6 13.4 2.6 7.4 5.9 7.1 8.5 4.
 
 export class SeedPicker {
   /**
-   * @param {(pin: string) => void} onPin called with a seed's digits or "auto" when the user chose
+   * @param {(pin: string) => void} onPin called with a seed's digits or "auto" when the user has chosen
    */
   constructor(onPin) {
     useStyleSheet(new URL("seed_picker.css", import.meta.url))
@@ -34,7 +34,7 @@ export class SeedPicker {
       tabIndex: 0,
       onclick: (/** @type {MouseEvent} */ event) => this.pinAt(this.placeOf(event)),
       onpointermove: (/** @type {PointerEvent} */ event) => {
-        // a grid that keys scroll passes below a pointer that rests
+        // keys can scroll the grid under a pointer that does not move
         if (event.movementX || event.movementY) this.tell(this.placeOf(event) ?? this.active)
       },
       onpointerleave: () => this.tell(this.active),
@@ -54,7 +54,7 @@ export class SeedPicker {
     this.refresh()
   }
 
-  /** @param {boolean} linked whether a link decides instead */
+  /** @param {boolean} linked whether a link sets the pin instead */
   setLinked(linked) {
     this.linked = linked
     this.refresh()
@@ -103,7 +103,7 @@ export class SeedPicker {
     )
   }
 
-  /** Draw the thumbnails that came into view. @param {IntersectionObserverEntry[]} entries */
+  /** Draw the thumbnails that have come into view. @param {IntersectionObserverEntry[]} entries */
   paint(entries) {
     for (const { isIntersecting, target } of entries) {
       if (!isIntersecting || !this.sheet || !this.grid) continue
@@ -114,7 +114,7 @@ export class SeedPicker {
     }
   }
 
-  /** Mark what is pinned or taken, in the cells, the button and the texts. */
+  /** Mark the pinned or taken map in the cells, the button and the texts. */
   refresh() {
     const candidates = this.grid?.candidates ?? []
     const taken = this.taken
@@ -136,7 +136,7 @@ export class SeedPicker {
     this.tell(this.active)
   }
 
-  /** The place of the candidate that a run takes, as far as the picker decides. */
+  /** The place of the candidate that a run takes, unless a link decides. */
   get taken() {
     return this.linked ? -1 : logic.takenPlace(this.grid?.candidates ?? [], this.pin)
   }
@@ -145,7 +145,7 @@ export class SeedPicker {
     return this.grid?.seeded ?? true
   }
 
-  /** Tell of a candidate; of none, of the one that is taken. @param {number} place */
+  /** Describe a candidate; for -1, the one that is taken. @param {number} place */
   tell(place) {
     const candidates = this.grid?.candidates ?? []
     const candidate = candidates[place] ?? candidates[this.taken]
@@ -183,7 +183,7 @@ export class SeedPicker {
     event.stopPropagation()
   }
 
-  /** Columns as laid out. */
+  /** The number of columns in the present layout. */
   columns() {
     const top = this.cells[0]?.offsetTop
     const second = this.cells.findIndex((cell) => cell.offsetTop !== top)

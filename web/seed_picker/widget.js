@@ -1,5 +1,5 @@
 // @ts-check
-// The seed picker in Select Seed by Recall: the widget of its input pinned_seed.
+// Adds the seed picker to *Select Seed by Recall*, as the widget of its input `pinned_seed`.
 
 import { outputsOf, recordUndoStep, viewUrl } from "../lib/comfy.js"
 import { addElementWidget } from "../lib/dom_widget.js"

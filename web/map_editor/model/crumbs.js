@@ -1,5 +1,5 @@
 // @ts-check
-/** The crumbs around a hole, as `crumbs_around` in core/maps/objects.py. */
+/** Finds the crumbs around a hole, as `crumbs_around` in core/maps/objects.py does. */
 
 /** @typedef {import("./raster.js").Mask} Mask */
 /** @typedef {import("./raster.js").Raster} Raster */
@@ -7,20 +7,20 @@
 const [UNSEEN, HOLE, UNDER_WAY, CRUMB, LARGE] = [0, 1, 2, 3, 4]
 
 /**
- * The objects of fewer pixels than a tenth of a hole that touch it or another crumb. Sampled maps have such crumbs
- * around their objects; spread over the hole they would be large patches.
+ * Crumbs: objects smaller than a tenth of the hole that touch it or another crumb. Sampled maps have crumbs around
+ * their objects; spread over the hole they would become large patches.
  * @param {Raster} raster @param {Mask} hole @returns {Mask}
  */
 export function crumbsAround({ width, height, data }, hole) {
   const marks = hole.slice()
   const places = new Int32Array(8)
-  // the pixels to look around; the region under way is at its end, and stays there when it is a crumb
+  // the pixels whose neighbours are visited; the present region is at the end, and stays there if it is a crumb
   const queue = new Int32Array(data.length)
   let end = 0
   for (let i = hole.indexOf(HOLE); i >= 0; i = hole.indexOf(HOLE, i + 1)) queue[end++] = i
   const enough = Math.ceil(end / 10)
 
-  /** Follows a region until it ends, is too large or meets what was found to be. @param {number} seed */
+  /** Follows a region until it ends, is too large, or meets one that was too large. @param {number} seed */
   function follow(seed) {
     const start = end
     let large = false
@@ -52,9 +52,9 @@ export function crumbsAround({ width, height, data }, hole) {
 }
 
 /**
- * Writes the up to eight places around a pixel into `places`.
+ * Writes the places of a pixel's neighbours, at most eight, into `places`.
  * @param {number} at @param {number} width @param {number} height @param {Int32Array} places
- * @returns {number} how many they are
+ * @returns {number} their number
  */
 function around(at, width, height, places) {
   const x = at % width

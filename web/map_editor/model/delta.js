@@ -1,18 +1,18 @@
 // @ts-check
-/** A change of an array that undoes and redoes itself: of the changed rectangle, runs of equal differences. */
+/** A delta stores a change of an array as runs of equal differences in the changed rectangle. */
 
 /** @typedef {import("./raster.js").Rect} Rect */
 
 /**
- * What changed in a rectangle, as the exclusive or of old and new, so that applying it undoes and redoes.
- * `values[i]` lasts for `lengths[i]` pixels.
+ * The change in a rectangle, as the exclusive or of old and new, so that applying it undoes and redoes. `values[i]` is
+ * repeated for `lengths[i]` pixels.
  * @typedef {{rect: Rect, values: Uint32Array, lengths: Uint32Array}} Delta
  */
 
 /**
  * @template {Uint8Array | Uint32Array} T
  * @param {T} before @param {T} after rows of `width` @param {number} width @param {Rect} rect
- * @returns {Delta|null} with the smallest rectangle; null when nothing in `rect` changed
+ * @returns {Delta|null} of the smallest rectangle; null if nothing in `rect` changed
  */
 export function deltaOf(before, after, width, rect) {
   const changed = changedIn(before, after, width, rect)

@@ -1,5 +1,5 @@
 // @ts-check
-/** The document of the map editor: a map, its base, its palette, and what is done with the selected objects. */
+/** The document of the map editor: a map, its base, its palette, and the actions on selected objects. */
 
 import { fillMask } from "./draw.js"
 import { filledGround, filledHole } from "./fill.js"
@@ -18,7 +18,7 @@ import { lift } from "./transform.js"
 export class MapDocument extends SteppedMap {
   /**
    * @param {Raster} base never changed @param {Palette|null} [palette] of a segmentation map
-   * @param {Raster} [current] the base with what was drawn on it earlier
+   * @param {Raster} [current] the base with an earlier drawing on it
    */
   constructor(base, palette = null, current = base) {
     super(current)
@@ -26,19 +26,19 @@ export class MapDocument extends SteppedMap {
     this.palette = palette
     /** @type {Floating|null} */
     this.floats = null
-    /** What was dropped last and what it covers. @type {{step: Step, piece: Piece, covered: Patch|null}|null} */
+    /** The piece that was dropped last and what it covers. @type {{step: Step, piece: Piece, covered: Patch|null}|null} */
     this.dropped = null
   }
 
-  /** The piece that floats, as it lies now. @returns {Piece|null} */
+  /** The floating piece at its present place. @returns {Piece|null} */
   get floating() {
     return this.floats && this.floats.now
   }
 
   /**
-   * Begins to move the selected pixels; what they leave takes the nearest values, or stays if they are the whole map.
-   * @param {string} [name] of the step @param {{copy?: boolean}} [how] copy: the pixels also stay where they are
-   * @returns {Piece|null} null when nothing is selected
+   * Starts to move the selected pixels. Their hole takes the nearest values, or stays if they are the whole map.
+   * @param {string} [name] of the step @param {{copy?: boolean}} [how] copy: the pixels also stay in place
+   * @returns {Piece|null} null if nothing is selected
    */
   float(name = "Move", { copy = false } = {}) {
     this.settle()
@@ -48,15 +48,15 @@ export class MapDocument extends SteppedMap {
     return this.startFloating(name, piece, stays ? null : this.ground())
   }
 
-  /** Begins to lay a piece on the map. @param {Piece} piece @param {string} [name] */
+  /** Starts to put a piece on the map. @param {Piece} piece @param {string} [name] */
   floatPiece(piece, name = "Paste") {
     this.settle()
     return this.startFloating(name, piece, null)
   }
 
   /**
-   * Shows the floating piece changed from how it was when it began to float. The selection follows it.
-   * @param {Transform} transform @param {Set<number>} [behind] values that stay before the piece
+   * Shows the floating piece with a transform of its original. The selection follows it.
+   * @param {Transform} transform @param {Set<number>} [behind] values that stay in front of the piece
    */
   transform(transform, behind) {
     const open = this.underWay()
@@ -106,20 +106,20 @@ export class MapDocument extends SteppedMap {
     this.change("Flip", direction === "horizontal" ? { flipX: true } : { flipY: true })
   }
 
-  /** Lays a copy of the selected pixels, which is then selected. @param {number} dx @param {number} dy pixels */
+  /** Puts a copy of the selected pixels on the map and selects it. @param {number} dx @param {number} dy pixels */
   duplicate(dx, dy) {
     if (!this.float("Duplicate", { copy: true })) return
     this.transform({ dx, dy })
     this.commit()
   }
 
-  /** Lays a piece on the map, which is then selected. @param {Piece} piece */
+  /** Puts a piece on the map and selects it. @param {Piece} piece */
   paste(piece) {
     this.floatPiece(piece)
     this.commit()
   }
 
-  /** Gives the selected pixels the nearest values, and unselects them. @throws {RangeError} when they are the whole map */
+  /** Fills the selected pixels with the nearest values, unselects them. @throws {RangeError} if they are the whole map */
   delete() {
     this.settle()
     if (!this.selection) return
@@ -141,9 +141,9 @@ export class MapDocument extends SteppedMap {
   }
 
   /**
-   * Sends what was dropped last behind pixels of some values that it covers. What an object hides that was there from
-   * the start is not known, so nothing else can be sent behind anything.
-   * @param {Iterable<number>} values packed @returns {boolean} whether something was dropped last
+   * Sends the piece that was dropped last behind pixels of some values that it covers. What is behind other objects is
+   * not known, so nothing else can be sent back.
+   * @param {Iterable<number>} values packed @returns {boolean} whether the last step dropped a piece
    */
   sendBehind(values) {
     this.settle()
@@ -153,12 +153,12 @@ export class MapDocument extends SteppedMap {
     return true
   }
 
-  /** What was dropped last, as long as nothing was done since. @private */
+  /** The piece that was dropped last, if nothing was done since. @private */
   get pickedUp() {
     return this.dropped && this.dropped.step === this.done.at(-1) ? this.dropped : null
   }
 
-  /** What comes to light where the selected pixels are taken away. @private */
+  /** The pixels that appear if the selected ones are removed. @private */
   ground() {
     if (this.pickedUp) return this.pickedUp.covered
     return this.palette ? filledGround(this.raster, this.mask) : filledHole(this.raster, this.mask)

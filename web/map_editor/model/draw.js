@@ -1,5 +1,5 @@
 // @ts-check
-/** Painting in a raster, in place and without antialiasing; each function gives the rectangle that it changed. */
+/** Functions that paint in a raster, in place and without antialiasing; each returns the rectangle that it changed. */
 
 import { Raster, clip, maskBox, pack, union, unpack } from "./raster.js"
 import { regionAt } from "./select.js"
@@ -10,10 +10,10 @@ import { roundHalfEven } from "./transform.js"
 /** @typedef {import("./raster.js").Point} Point */
 
 /**
- * A line of `width` pixels with round ends through points, as `stroke_mask` of core/maps/canvas.py. Whole numbers
- * are the middles of pixels; an even width lies half a pixel to the top left.
- * @param {Raster} raster @param {Point[]} points one at least @param {number} width whole, from 1 on
- * @param {number|Raster} paint a value, or a raster of the same size whose pixels appear
+ * Draws a line of `width` pixels with round ends through points, as `stroke_mask` in core/maps/canvas.py does. Whole
+ * numbers are the centres of pixels; a line of even width is shifted by half a pixel to the top left.
+ * @param {Raster} raster @param {Point[]} points at least one @param {number} width whole, at least 1
+ * @param {number|Raster} paint a value, or a raster of the same size whose pixels are painted
  * @returns {Rect|null}
  */
 export function stroke(raster, points, width, paint) {
@@ -28,7 +28,7 @@ export function stroke(raster, points, width, paint) {
 }
 
 /**
- * A straight line.
+ * Draws a straight line.
  * @param {Raster} raster @param {Point} from @param {Point} to @param {number} width @param {number|Raster} paint
  */
 export function line(raster, from, to, width, paint) {
@@ -50,7 +50,7 @@ function segment(raster, [x0, y0], [x1, y1], radius, paint) {
   const [dx, dy] = [x1 - x0, y1 - y0]
   const squared = dx * dx + dy * dy || 1
   const reach = radius * radius + 1e-9
-  // how far, along a row, the line's axis runs from the furthest pixel that the line can hold
+  // the largest distance, along a row, from the line's axis to a pixel of the line
   const slack = dy ? (radius * Math.sqrt(squared)) / Math.abs(dy) + 1 : Infinity
   const { data } = raster
   for (let row = rect.y; row < rect.y + rect.height; row++) {
@@ -86,9 +86,9 @@ export function fillMask(raster, mask, value) {
 }
 
 /**
- * Writing, drawn on a transparent canvas, as a mask.
+ * The mask of a text that was drawn on a transparent canvas.
  * @param {{width: number, height: number, data: Uint8ClampedArray}} image
- * @param {number} [threshold] the alpha from which on a pixel belongs to the text
+ * @param {number} [threshold] the least alpha of a pixel that belongs to the text
  */
 export function textMask({ width, height, data }, threshold = 128) {
   const mask = new Uint8Array(width * height)
@@ -97,7 +97,7 @@ export function textMask({ width, height, data }, threshold = 128) {
 }
 
 /**
- * Brings pixels of a depth map nearer (brighter) or further, as the JSON edit `depth` with `add`.
+ * Makes pixels of a depth map nearer (brighter) or farther, as the JSON edit `depth` with `add` does.
  * @param {Raster} raster @param {Mask|null} mask null for all @param {number} amount -1 to 1
  */
 export function depthShift(raster, mask, amount) {
@@ -111,7 +111,7 @@ export function depthShift(raster, mask, amount) {
 }
 
 /**
- * Paints values that run evenly from one to another along a line, and go on as they are at its ends.
+ * Paints a gradient from one value to another along a line; beyond its ends the values stay the same.
  * @param {Raster} raster @param {Mask|null} mask null for all @param {Point} from @param {Point} to
  * @param {number} value0 packed, at `from` @param {number} value1 packed, at `to`
  */

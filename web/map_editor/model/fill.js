@@ -1,5 +1,5 @@
 // @ts-check
-/** Filling a hole with what lies nearest, as `fill_holes_by_nearest` in core/maps/objects.py. */
+/** Fills a hole with the nearest values, as `fill_holes_by_nearest` in core/maps/objects.py does. */
 
 import { crumbsAround } from "./crumbs.js"
 import { Raster, clip, cropped, maskBox } from "./raster.js"
@@ -7,8 +7,8 @@ import { Raster, clip, cropped, maskBox } from "./raster.js"
 /** @typedef {import("./raster.js").Mask} Mask */
 
 /**
- * A copy in which every pixel of the hole has the value of the nearest pixel outside it. Distances are Euclidean
- * between pixels' middles; of equally near pixels the first in scan order counts.
+ * A copy in which every pixel of the hole has the value of the nearest pixel outside it. Distances are Euclidean,
+ * between the centres of pixels; of equally near pixels the first in scan order is taken.
  * @param {Raster} raster @param {Mask} hole
  * @returns {Raster}
  * @throws {RangeError} when nothing is outside the hole
@@ -21,7 +21,7 @@ export function fillNearest(raster, hole) {
 }
 
 /**
- * The same, but only the hole's surroundings.
+ * The filled hole as in `fillNearest`, but only the part of the map around it.
  * @param {Raster} raster @param {Mask} hole
  * @returns {{x: number, y: number, raster: Raster}|null} null when there is no hole
  * @throws {RangeError} when nothing is outside the hole
@@ -30,7 +30,7 @@ export function filledHole(raster, hole) {
   const { width, height } = raster
   const box = maskBox(hole, width)
   if (!box) return null
-  // the nearest pixel outside is never further than the first row or column around the hole
+  // the nearest pixel outside is never farther than the first row or column around the hole
   const window = /** @type {import("./raster.js").Rect} */ (
     clip({ x: box.x - 1, y: box.y - 1, width: box.width + 2, height: box.height + 2 }, width, height)
   )
@@ -46,7 +46,7 @@ export function filledHole(raster, hole) {
 }
 
 /**
- * What a hole in a segmentation map takes: as `filledHole`, but passing over crumbs unless nothing else is outside.
+ * The filled hole of a segmentation map: as `filledHole`, but crumbs are skipped unless nothing else is outside.
  * @param {Raster} raster @param {Mask} hole
  * @returns {{x: number, y: number, raster: Raster}|null} null when there is no hole
  * @throws {RangeError} when nothing is outside the hole
@@ -65,9 +65,9 @@ export function filledGround(raster, hole) {
 }
 
 /**
- * Fills in place, row by row. In every column the nearest pixel outside is known; over the columns c the one is
- * wanted with the smallest distance² · pixels + position, whose minimum also settles which of equally near pixels
- * counts. These are parabolas of one shape in x, so their lower envelope is found in linear time
+ * Fills in place, row by row. In every column c the nearest pixel outside is known. Among the columns, the one with the
+ * smallest distance² · pixels + position is chosen; this minimum also decides between equally near pixels. As
+ * functions of x these are parabolas of one shape, so their lower envelope is found in linear time
  * (Felzenszwalb & Huttenlocher, Distance Transforms of Sampled Functions). All numbers are exact below 2^53.
  * @param {Raster} raster @param {Mask} hole
  */
@@ -88,7 +88,7 @@ function fillFromNearest(raster, hole) {
       const from = nearest[row + x]
       if (from < 0) continue
       const lift = (from - y) * (from - y) * pixels + from * width + x
-      let begin = -Infinity // the first x from which on this parabola is the lowest
+      let begin = -Infinity // this parabola is the lowest from this x on
       while (last >= 0) {
         const c = columns[last]
         begin = Math.floor((lift - heights[last] + pixels * (x * x - c * c)) / (2 * pixels * (x - c))) + 1
@@ -111,7 +111,7 @@ function fillFromNearest(raster, hole) {
 }
 
 /**
- * For every pixel the row of the nearest one outside the hole in its column, the upper of two, or -1.
+ * For every pixel, the row of the nearest pixel in its column outside the hole, the upper of two; -1 if there is none.
  * @param {Mask} hole @param {number} width @param {number} height
  */
 function nearestInColumns(hole, width, height) {

@@ -1,5 +1,5 @@
 // @ts-check
-/** A piece that floats over a map while it is dragged: only the rectangles that it leaves and reaches are touched. */
+/** A piece that floats over a map while it is dragged. Only the rectangles that it leaves and enters are redrawn. */
 
 import { Raster, clip, copyRect, overlap, union } from "./raster.js"
 import { lay, transformed } from "./transform.js"
@@ -12,35 +12,35 @@ import { lay, transformed } from "./transform.js"
 
 export class Floating {
   /**
-   * @param {Piece} piece as it was lifted or pasted @param {Raster} settled the map as it was; never changed here
-   * @param {Patch|null} hole what of it changes where the piece was
+   * @param {Piece} piece as it was lifted or pasted @param {Raster} settled the map before, not changed here
+   * @param {Patch|null} hole the filled hole that the piece leaves
    */
   constructor(piece, settled, hole) {
     this.piece = piece
     this.settled = settled
     this.hole = hole
-    /** The piece as it lies now. */
+    /** The piece at its present place. */
     this.now = piece
-    /** What is to be cleared before it is laid anew. @type {Rect|null} */
+    /** The rectangle to clear before the piece is laid again. @type {Rect|null} */
     this.stale = hole && rectOf(hole)
   }
 
-  /** Its rectangle on the map, null when it lies outside. */
+  /** The piece's rectangle on the map, null if it is outside. */
   get seen() {
     return clip(this.now, this.settled.width, this.settled.height)
   }
 
   /**
-   * Lays the piece on the map anew, changed from how it was at first.
+   * Lays the piece on the map again, with a transform of its original.
    * @param {Raster} raster the map @param {Transform} transform
-   * @param {Set<number>} [behind] values that stay before the piece
+   * @param {Set<number>} [behind] values that stay in front of the piece
    * @returns {Rect|null} what may have changed
    */
   show(raster, transform, behind) {
     const { width, height } = raster
     const left = this.stale
     if (left) this.clear(raster, left)
-    // what lies past the edge is kept, up to half the map's size, to be dragged back in
+    // up to half the map's size past the edge is kept, so that it can be dragged back in
     const bounds = { x: -(width >> 1), y: -(height >> 1), width: 2 * width, height: 2 * height }
     this.now = transformed(this.piece, transform, bounds)
     lay(raster, this.now, behind)
@@ -50,7 +50,7 @@ export class Floating {
 
   /**
    * Shows the map without the piece.
-   * @param {Raster} raster its top left is at `at` of the map @param {Rect} rect @param {{x: number, y: number}} [at]
+   * @param {Raster} raster with its top left at `at` in the map @param {Rect} rect @param {{x: number, y: number}} [at]
    */
   clear(raster, rect, at) {
     copyRect(rect, this.settled, raster, undefined, at)
@@ -58,7 +58,7 @@ export class Floating {
     if (this.hole && part) copyRect(part, this.hole.raster, raster, this.hole, at)
   }
 
-  /** What the piece covers now, null when it lies outside the map. @returns {Patch|null} */
+  /** The pixels that the piece covers now, null if it is outside the map. @returns {Patch|null} */
   covered() {
     const { seen } = this
     if (!seen) return null
@@ -68,8 +68,8 @@ export class Floating {
   }
 
   /**
-   * Selects the pixels of the piece that are seen.
-   * @param {Mask} selection gets them; it holds none before @param {Raster} raster the map
+   * Selects the visible pixels of the piece.
+   * @param {Mask} selection an empty mask that receives them @param {Raster} raster the map
    */
   select(selection, { width, data }) {
     const { seen } = this

@@ -1,10 +1,10 @@
 // @ts-check
-/** OpenPose's keypoints of a person's body, as in training/data/skeletons.py. */
+/** OpenPose's keypoints of a body, as in training/data/skeletons.py. */
 
 /** @typedef {import("./raster.js").Point} Point */
 
 /**
- * A person: places in pixels, null for those not seen, and the radius of the joints, in pixels.
+ * A person: its keypoints in pixels, null for one that is not seen, and the radius of the joints in pixels.
  * @typedef {{points: (Point|null)[], radius?: number}} Skeleton
  */
 
@@ -29,7 +29,7 @@ export const NAMES = [
   "left ear",
 ]
 
-/** Pairs of keypoints that are joined. */
+/** The pairs of keypoints that limbs connect. */
 export const LIMBS = [
   [1, 2],
   [1, 5],

@@ -1,5 +1,5 @@
 // @ts-check
-/** The palette of a segmentation map: label names and the colours they are painted in. */
+/** The palette of a segmentation map gives its labels their names and colours. */
 
 import { Raster, pack, unpack } from "./raster.js"
 
@@ -18,12 +18,12 @@ export class Palette {
     this.known = new Map(this.indices)
   }
 
-  /** The label of a colour, of several the first; -1 for a colour that is not in the palette. @param {number} value */
+  /** The label of a colour, the first of several; -1 for a colour that is not in the palette. @param {number} value */
   indexOf(value) {
     return this.indices.get(value) ?? -1
   }
 
-  /** The label of the nearest colour, of several the first. @param {number} value */
+  /** The label of the nearest colour, the first of several. @param {number} value */
   nearest(value) {
     let found = this.known.get(value)
     if (found !== undefined) return found
@@ -60,7 +60,7 @@ export class Palette {
   }
 
   /**
-   * The labels whose names begin with a text, then those that hold it; case does not matter.
+   * The labels whose names begin with a text, then those that contain it; case does not matter.
    * An empty text finds all.
    * @param {string} text @returns {number[]} indices
    */

@@ -1,5 +1,5 @@
 // @ts-check
-/** What an edited map changed against its base, as it is kept in the workflow. */
+/** A patch holds the changes of an edited map against its base, as the workflow stores them. */
 
 import { decodePng, encodePng } from "./png.js"
 import { Raster, clip, maskBox } from "./raster.js"
@@ -13,7 +13,7 @@ export { decodePng, encodePng }
  */
 
 /**
- * The smallest patch that makes `current` of `base`; null when they are alike.
+ * The smallest patch that turns `base` into `current`; null if they are equal.
  * @param {Raster} base @param {Raster} current of the same size @returns {Patch|null}
  */
 export function patchOf(base, current) {
@@ -27,7 +27,7 @@ export function patchOf(base, current) {
 }
 
 /**
- * A copy of a map with a patch on it, what of it lies inside.
+ * A copy of a map with the part of a patch on it that lies inside.
  * @param {Raster} base @param {Patch} patch @returns {Raster}
  */
 export function apply(base, { x, y, raster }) {
@@ -44,7 +44,7 @@ export function apply(base, { x, y, raster }) {
 }
 
 /**
- * The hash that a base is known by: of its RGB bytes, row by row.
+ * The hash that identifies a base: the SHA-256 of its RGB bytes, row by row.
  * @param {Raster} raster @returns {Promise<string>}
  */
 export function sha256({ data }) {
@@ -58,7 +58,7 @@ export function sha256({ data }) {
 }
 
 /**
- * An edited map as the workflow holds it, the patch as a PNG in base64; null when nothing was changed.
+ * An edited map as the workflow stores it, with the patch as a PNG in base64; null if nothing was changed.
  * @param {Raster} base @param {Raster} current
  * @returns {Promise<{base: string, width: number, height: number, x: number, y: number, png: string}|null>}
  */
@@ -70,7 +70,7 @@ export async function drawingOf(base, current) {
 }
 
 /**
- * A base with a kept drawing on it.
+ * A base with a stored drawing on it.
  * @param {Raster} base @param {{x: number, y: number, png: string}} drawing @returns {Promise<Raster>}
  */
 export async function applied(base, { x, y, png }) {

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Thick lines and discs drawn four times finer and then reduced, as pose maps are drawn in Python
- * (training/data/skeletons.py): an edited one shows no seams.
+ * A pen draws thick lines and discs four times larger and then reduces them, as pose maps are drawn in Python
+ * (training/data/skeletons.py), so that an edited pose shows no seams.
  */
 
 import { BLACK, fillRect, overlap, pack, union } from "./raster.js"
@@ -12,9 +12,9 @@ import { BLACK, fillRect, overlap, pack, union } from "./raster.js"
 
 export const FINER = 4
 
-/** Collects what is drawn as stretches of pixels in rows, on a picture `FINER` times as large as the map. */
+/** Collects drawings as stretches of pixels in rows, on a picture `FINER` times as large as the map. */
 export class Pen {
-  /** @param {number} width @param {number} height of the map @param {Rect} [window] what of it is drawn */
+  /** @param {number} width @param {number} height of the map @param {Rect} [window] the part to draw */
   constructor(width, height, window = { x: 0, y: 0, width, height }) {
     this.width = width * FINER
     this.height = height * FINER
@@ -23,7 +23,7 @@ export class Pen {
     this.right = (window.x + window.width) * FINER - 1
     this.top = window.y * FINER
     this.bottom = (window.y + window.height) * FINER - 1
-    /** By row: first pixel, last pixel and packed colour of each stretch. @type {[number, number, number][][]} */
+    /** For each row, its stretches: first pixel, last pixel, packed colour. @type {[number, number, number][][]} */
     this.rows = []
   }
 
@@ -34,7 +34,7 @@ export class Pen {
     if (left <= right) (this.rows[y] ??= []).push([left, right, pack(...colour)])
   }
 
-  /** A disc about a point. @param {number[]} middle @param {number} radius @param {Colour} colour */
+  /** Draws a disc. @param {number[]} middle @param {number} radius @param {Colour} colour */
   disc([x, y], radius, colour) {
     for (let row = Math.ceil(y - radius); row <= y + radius; row++) {
       const half = Math.sqrt(radius ** 2 - (row - y) ** 2)
@@ -42,7 +42,7 @@ export class Pen {
     }
   }
 
-  /** A line with straight ends. @param {number[]} from @param {number[]} to @param {number} width @param {Colour} colour */
+  /** Draws a line with straight ends. @param {number[]} from @param {number[]} to @param {number} width @param {Colour} colour */
   line([x0, y0], [x1, y1], width, colour) {
     const length = Math.hypot(x1 - x0, y1 - y0)
     if (!length) return
@@ -57,8 +57,8 @@ export class Pen {
   }
 
   /**
-   * Lays what was drawn over a map: a pixel with any of it becomes the mean of its finer ones, black where nothing was
-   * drawn.
+   * Lays the drawing over a map: a pixel that it touches becomes the mean of its finer pixels, which are black where
+   * nothing was drawn.
    * @param {Raster} raster of the map's size @returns {Rect|null} what may have changed
    */
   reduceTo(raster) {
@@ -83,7 +83,7 @@ export class Pen {
   }
 
   /**
-   * Blackens a map where something was drawn, and a pixel around it.
+   * Makes a map black where something was drawn, and one pixel around it.
    * @param {Raster} raster of the map's size @returns {Rect|null} what may have changed
    */
   erase(raster) {
@@ -100,7 +100,7 @@ export class Pen {
     return changed
   }
 
-  /** The mean of a cell of a strip of `FINER` rows, which it clears. @param {Uint32Array} strip @param {number} left */
+  /** The mean of one cell in a strip of `FINER` rows. Clears the cell. @param {Uint32Array} strip @param {number} left */
   taken(strip, left) {
     let [red, green, blue] = [8, 8, 8]
     for (let line = 0; line < FINER; line++) {
@@ -118,7 +118,7 @@ export class Pen {
 }
 
 /**
- * The first and last x of those for which `slope · x + offset` lies between two numbers.
+ * The first and last x for which `slope · x + offset` lies between two numbers.
  * @param {number} slope @param {number} offset @param {number} low @param {number} high @returns {[number, number]}
  */
 function between(slope, offset, low, high) {

@@ -1,14 +1,14 @@
 // @ts-check
-/** PNG files without a canvas, which would manage colours and multiply them with their alpha. */
+/** Reads and writes PNG files without a canvas, which would convert colours and multiply them by their alpha. */
 
 import { Raster } from "./raster.js"
 
 const SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10]
-const MOST_PIXELS = 2 ** 27 // such as 16384 x 8192; a small file can claim any size
+const MOST_PIXELS = 2 ** 27 // 16384 x 8192, for example; a small file can claim any size
 const CHANNELS = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 } // by colour type: grey, RGB, palette, grey + alpha, RGBA
 
 /**
- * An RGBA file of 8 bits, exactly as the pixels are, those of alpha 0 too.
+ * An RGBA file of 8 bits per channel with exactly these pixels, including those with alpha 0.
  * @param {Raster} raster @returns {Promise<Uint8Array>}
  */
 export async function encodePng({ width, height, bytes }) {
@@ -27,8 +27,8 @@ export async function encodePng({ width, height, bytes }) {
 }
 
 /**
- * The pixels of a file: grey, RGB, with alpha or palette, of up to 8 bits, not interlaced.
- * @param {Uint8Array} bytes @returns {Promise<Raster>} alpha as in the file, 255 where it has none
+ * The pixels of a file that is grey, RGB or has a palette, with or without alpha, has up to 8 bits and is not interlaced.
+ * @param {Uint8Array} bytes @returns {Promise<Raster>} alpha as in the file, 255 if it has none
  * @throws {Error} for other files, and for broken ones
  */
 export async function decodePng(bytes) {
@@ -76,7 +76,7 @@ function packedPixels(samples, type, depth, { PLTE = new Uint8Array(0), tRNS = n
   return data
 }
 
-/** The chunks by name, those of the pixels joined. @param {Uint8Array} bytes @returns {Record<string, Uint8Array>} */
+/** The chunks by name; those with pixels are joined. @param {Uint8Array} bytes @returns {Record<string, Uint8Array>} */
 function chunksOf(bytes) {
   if (!SIGNATURE.every((byte, i) => bytes[i] === byte)) throw new Error("this is no PNG file; choose one")
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -122,7 +122,7 @@ function crc(bytes) {
 }
 
 /**
- * Rows with filter 2, the difference to the row above, which is 0 over most of a map.
+ * Rows with filter 2, the difference to the row above, which is 0 in most of a map.
  * @param {Uint8ClampedArray} bytes @param {number} stride @param {number} height
  */
 function filtered(bytes, stride, height) {
@@ -155,7 +155,7 @@ function unfiltered(data, stride, height, step) {
 }
 
 /**
- * By filter, what makes a row of its differences.
+ * For each filter, the function that restores a row from its differences.
  * @type {((row: Uint8Array, above: Uint8Array, step: number) => void)[]}
  */
 const UNDO = [
@@ -185,7 +185,7 @@ function paeth(left, up, corner) {
 }
 
 /**
- * One byte for each sample of 1, 2 or 4 bits.
+ * Expands samples of 1, 2 or 4 bits to one byte each.
  * @param {Uint8Array} rows @param {number} width samples in a row @param {number} height @param {number} depth
  */
 function spread(rows, width, height, depth) {
@@ -207,7 +207,7 @@ async function deflated(bytes) {
   return new Uint8Array(await new Response(packed).arrayBuffer())
 }
 
-/** @param {Uint8Array} bytes @param {number} size of what they hold; no more of it is unpacked */
+/** @param {Uint8Array} bytes @param {number} size of their content; no more of it is unpacked */
 async function inflated(bytes, size) {
   const reader = streamOf(bytes).pipeThrough(new DecompressionStream("deflate")).getReader()
   const whole = new Uint8Array(size)

@@ -1,5 +1,5 @@
 // @ts-check
-/** People's skeletons in OpenPose's way: drawn as training/data/skeletons.py draws them, and found again. */
+/** Skeletons of people as OpenPose draws them: this module draws them and finds them again. */
 
 export { COLOURS, LIMBS, NAMES } from "./openpose.js"
 export { drawSkeletons, redrawSkeletons } from "./pose_draw.js"

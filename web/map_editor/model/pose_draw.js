@@ -1,5 +1,5 @@
 // @ts-check
-/** Drawing skeletons as training/data/skeletons.py does. */
+/** Draws skeletons as training/data/skeletons.py does. */
 
 import { COLOURS, LIMBS } from "./openpose.js"
 import { FINER, Pen } from "./pen.js"
@@ -9,7 +9,7 @@ import { Raster, clip, union } from "./raster.js"
 /** @typedef {import("./openpose.js").Skeleton} Skeleton */
 
 /**
- * Skeletons on black.
+ * Draws skeletons on black.
  * @param {number} width @param {number} height @param {Skeleton[]} skeletons
  */
 export function drawSkeletons(width, height, skeletons) {
@@ -22,7 +22,7 @@ export function drawSkeletons(width, height, skeletons) {
 export function penWith(width, height, skeletons, window) {
   const pen = new Pen(width, height, window)
   for (const { points, radius = usualRadius(width, height) } of skeletons) {
-    // half a pixel from places, which count from edges, to pixels, which count by their middles
+    // half a pixel less, because places count from edges and pixels from their centres
     const finer = points.map((point) => point && point.map((at) => at * FINER - 0.5))
     const size = FINER * radius
     LIMBS.forEach(([a, b], limb) => {
@@ -40,7 +40,7 @@ export function penWith(width, height, skeletons, window) {
 }
 
 /**
- * A joint's radius: 4 pixels in a map of 512, as ControlNet's annotator draws it.
+ * The usual radius of a joint: 4 pixels in a map of 512, as in ControlNet's annotator.
  * @param {number} width @param {number} height
  */
 function usualRadius(width, height) {
@@ -48,9 +48,9 @@ function usualRadius(width, height) {
 }
 
 /**
- * Draws skeletons anew where they changed; a joint of the one list belongs to the same of the other. There, what was
- * drawn is taken away with a pixel around it, since found skeletons are not exact. What else the map shows stays: hands
- * and faces.
+ * Draws skeletons again where they changed; the lists have the same people in the same order. There the old drawing is
+ * erased with one pixel around it, because found skeletons are not exact. The rest of the map, such as hands and faces,
+ * stays.
  * @param {Raster} raster changed in place @param {Skeleton[]} before @param {Skeleton[]} after
  * @returns {Rect|null} what may have changed
  */
@@ -63,7 +63,7 @@ export function redrawSkeletons(raster, before, after) {
 }
 
 /**
- * The rectangle around what changed: joints and the limbs that they move.
+ * The rectangle around the changed joints and the limbs that move with them.
  * @param {Skeleton[]} before @param {Skeleton[]} after @param {number} width @param {number} height
  */
 function changedBetween(before, after, width, height) {
@@ -84,7 +84,7 @@ function changedBetween(before, after, width, height) {
   return clip({ x, y, width: Math.ceil(right) - x, height: Math.ceil(bottom) - y }, width, height)
 }
 
-/** The joints that moved, and those that a limb joins to them. @param {Skeleton|undefined} a @param {Skeleton|undefined} b */
+/** The joints that moved, and those that a limb connects to them. @param {Skeleton|undefined} a @param {Skeleton|undefined} b */
 function movedJoints(a, b) {
   const joints = COLOURS.map((_, joint) => joint)
   if (!a || !b || a.radius !== b.radius) return new Set(joints)

@@ -1,5 +1,5 @@
 // @ts-check
-/** Finding the skeletons of a drawn pose map: the joints by their colours, then who they belong to by the limbs. */
+/** Finds the skeletons in a drawn pose map: joints by their colours, then the person of each joint by the limbs. */
 
 import { COLOURS, LIMBS } from "./openpose.js"
 import { Fit } from "./pose_fit.js"
@@ -7,28 +7,28 @@ import { Fit } from "./pose_fit.js"
 /** @typedef {import("./raster.js").Raster} Raster */
 /** @typedef {import("./openpose.js").Skeleton} Skeleton */
 /**
- * Every pixel's hue from 0 to 18, so that a joint's is its number (-1: it has none), and the brightest of its channels.
+ * For every pixel its hue from 0 to 18, where a joint's hue is its number (-1: none), and its brightest channel.
  * @typedef {{hues: Float32Array, brightness: Uint8Array, width: number}} Shades
  */
 
 /**
- * Pixels of one joint: their middle, how many they are, how many of just its colour, and half their extent.
+ * The pixels of one joint: their centre, their number, the number of pixels with exactly its colour, half their extent.
  * @typedef {{joint: number, x: number, y: number, area: number, pure: number, reach: number}} Spot
  */
 
 /**
- * Two spots, and how clearly a limb is seen between them; area: of the smaller.
+ * Two spots, and how clearly a limb is visible between them; `area` is that of the smaller spot.
  * @typedef {{from: Spot, to: Spot, support: number, length: number, area: number}} Link
  */
 
-const DARK = 40 // less is black
-const BRIGHT = 170 // more than a limb is
-const TINY = 0.9 // the radius under which joints hardly show among their limbs
-const FINE = 1.75 // the radius in pixels from which on a joint has pixels of just its colour
+const DARK = 40 // darker pixels count as black
+const BRIGHT = 170 // brighter than any limb
+const TINY = 0.9 // below this radius, joints are hardly visible among their limbs
+const FINE = 1.75 // from this radius in pixels on, a joint has pixels of exactly its colour
 
 /**
- * The people of a pose map, drawn by `drawSkeletons` or by another annotator in OpenPose's colours. Joints of a radius
- * under 1.75 pixels (in maps under 256 pixels) are found less surely, and those that others cover not at all.
+ * The people in a pose map that was drawn by `drawSkeletons` or by another annotator in OpenPose's colours. Joints with
+ * a radius under 1.75 pixels (in maps under 256 pixels) are found less reliably, and covered joints not at all.
  * @param {Raster} raster @returns {Required<Skeleton>[]}
  */
 export function findSkeletons(raster) {
@@ -49,7 +49,7 @@ export function findSkeletons(raster) {
 }
 
 /**
- * Adds joints too small to be seen: a limb that leads away from a known one ends there.
+ * Adds joints that are too small to be seen, at the far ends of limbs that start at known joints.
  * @param {Required<Skeleton>} skeleton @param {Shades} shades @returns {Required<Skeleton>}
  */
 function traced(skeleton, shades) {
@@ -68,7 +68,7 @@ function traced(skeleton, shades) {
 }
 
 /**
- * The end of a limb that begins within a distance of a point.
+ * The far end of a limb that begins near a point.
  * @param {Shades} shades @param {number} limb @param {[number, number]} start @param {number} within pixels
  * @returns {[number, number]|null}
  */
@@ -110,7 +110,7 @@ function shadesOf({ width, data }) {
   return { hues, brightness, width }
 }
 
-/** Connected bright pixels of a joint's hue. @param {Raster} raster @param {Shades} shades @returns {Spot[]} */
+/** The spots in a map: connected bright pixels of a joint's hue. @param {Raster} raster @param {Shades} shades @returns {Spot[]} */
 function spotsIn(raster, { hues, brightness }) {
   const joints = new Int8Array(hues.length).fill(-1)
   for (let i = 0; i < joints.length; i++) {
@@ -125,7 +125,7 @@ function spotsIn(raster, { hues, brightness }) {
 }
 
 /**
- * @param {number} start @param {Int8Array} joints loses the spot's pixels @param {Raster} raster
+ * @param {number} start @param {Int8Array} joints the spot's pixels are removed from it @param {Raster} raster
  * @param {Uint8Array} brightness @returns {Spot}
  */
 function spotAt(start, joints, { width, data }, brightness) {
@@ -154,7 +154,7 @@ function spotAt(start, joints, { width, data }, brightness) {
   return { joint, x: x / weight, y: y / weight, area: weight, pure, reach }
 }
 
-/** How many pixels lie from the first to the last of some places. @param {number[]} places */
+/** The number of pixels from the first to the last of some places. @param {number[]} places */
 function extent(places) {
   return places.reduce((a, b) => Math.max(a, b)) - places.reduce((a, b) => Math.min(a, b)) + 1
 }
@@ -177,7 +177,7 @@ function distance(a, b) {
   return Math.hypot(a.x - b.x, a.y - b.y)
 }
 
-/** How far a pixel's channels are from a colour. @param {number} value @param {number[]} colour */
+/** How much a pixel's channels differ from a colour. @param {number} value @param {number[]} colour */
 function unlike(value, [r, g, b]) {
   return Math.max(
     Math.abs((value & 255) - r),
@@ -186,14 +186,14 @@ function unlike(value, [r, g, b]) {
   )
 }
 
-/** The spots without those where two joints' colours mix to a third's. @param {Spot[]} spots */
+/** The spots without those that are mixed from the colours of two other joints. @param {Spot[]} spots */
 function clearOf(spots) {
   const usual = median(spots.filter(({ pure }) => pure).map(({ reach }) => reach))
   if (!(usual >= FINE)) return spots.filter(({ area }) => !(area <= 0.8 * usual * usual))
   return spots.filter(({ pure, area }) => pure >= 2 && area > (usual * usual) / 4)
 }
 
-/** Where limbs are seen between two joints, the clearest first. @param {Spot[]} spots @param {Shades} shades */
+/** The visible limbs between two joints, the clearest first. @param {Spot[]} spots @param {Shades} shades */
 function linksBetween(spots, shades) {
   const links = []
   for (const [limb, [a, b]] of LIMBS.entries()) {
@@ -217,7 +217,7 @@ function linkOf(limb, from, to, shades) {
     const at = y * shades.width + x
     if (isLimb(shades, at, limb)) limbs++
     else if (shades.brightness[at] < DARK) blacks++
-    else others++ // what lies over it
+    else others++ // covered by something else
   }
   const isShort = !(limbs + blacks + others) && length < 3 * margin + 2
   return {
@@ -236,7 +236,7 @@ function isLimb({ hues, brightness }, at, limb) {
 }
 
 /**
- * Spots that belong together: those that limbs join, then, nearest first, what else fits a person that lacks it.
+ * Groups spots to people: first spots that limbs connect, then, nearest first, single spots that a person lacks.
  * @param {Spot[]} spots @param {Link[]} links @returns {Spot[][]}
  */
 function peopleOf(spots, links) {
@@ -262,7 +262,7 @@ function peopleOf(spots, links) {
 }
 
 /**
- * People without those that are a few spots amid another: there, joints' colours mix to a third's.
+ * People without those that are a few spots inside another person, where joints' colours mix to a third colour.
  * @param {Spot[][]} people
  */
 function withoutScraps(people) {

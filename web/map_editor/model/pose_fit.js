@@ -1,5 +1,5 @@
 // @ts-check
-/** Making a found skeleton fit what is drawn: it is drawn too, and each small change is kept that comes nearer. */
+/** Fits a found skeleton to the map: it is drawn, and each small change that brings it closer to the map is kept. */
 
 import { penWith } from "./pose_draw.js"
 import { BLACK, Raster, clip } from "./raster.js"
@@ -7,9 +7,9 @@ import { BLACK, Raster, clip } from "./raster.js"
 /** @typedef {import("./openpose.js").Skeleton} Skeleton */
 /** @typedef {Required<Skeleton>} Found */
 
-/** Compares drawings of skeletons with the part of a map around one. */
+/** Compares drawings of a skeleton with the part of the map around it. */
 export class Fit {
-  /** @param {Raster} raster @param {Found} skeleton the first guess, also the best so far */
+  /** @param {Raster} raster @param {Found} skeleton the first guess, replaced by better ones */
   constructor(raster, skeleton) {
     const points = skeleton.points.filter((point) => point !== null)
     const [xs, ys] = [points.map(([x]) => x), points.map(([, y]) => y)]
@@ -28,7 +28,7 @@ export class Fit {
     this.error = this.errorOf(skeleton)
   }
 
-  /** Finds the radius that it is drawn with, to an eighth of a pixel. */
+  /** Finds the radius of the drawn joints, to an eighth of a pixel. */
   fitRadius() {
     for (const step of [0.5, 0.125]) {
       const { radius } = this.best
@@ -37,7 +37,7 @@ export class Fit {
     }
   }
 
-  /** Moves each joint, by up to a few pixels, to where it is drawn. */
+  /** Moves each joint, by a few pixels at most, to where it is drawn. */
   fitPlaces() {
     for (const step of [1, 0.5, 0.25]) {
       for (let round = 0, before = Infinity; round < 4 && this.error < before; round++) {
@@ -68,7 +68,7 @@ export class Fit {
     }
   }
 
-  /** Keeps a skeleton that is nearer to the map. @param {Found} skeleton */
+  /** Keeps a skeleton if it is closer to the map. @param {Found} skeleton */
   try(skeleton) {
     const error = this.errorOf(skeleton)
     if (error >= this.error) return

@@ -1,5 +1,5 @@
 // @ts-check
-/** Pictures as packed pixels, masks and rectangles. */
+/** Rasters are pictures of packed pixels; masks and rectangles select parts of them. */
 
 /** @typedef {{x: number, y: number, width: number, height: number}} Rect whole pixels, origin top left */
 /** @typedef {Uint8Array} Mask 0 or 1 for every pixel of a map, row by row */
@@ -29,7 +29,7 @@ export function unpack(value) {
 
 /** A picture; `data` holds one Value for each pixel, row by row. */
 export class Raster {
-  /** @param {number} width @param {number} height @param {Uint32Array} [data] black when left out */
+  /** @param {number} width @param {number} height @param {Uint32Array} [data] black if omitted */
   constructor(width, height, data) {
     if (data && data.length !== width * height) {
       throw new RangeError(
@@ -71,7 +71,7 @@ export class Raster {
   }
 
   /**
-   * Copies another raster here, its top left at x, y; all of it must fit.
+   * Copies another raster into this one, with its top left at x, y; all of it must fit.
    * @param {Raster} raster @param {number} x @param {number} y
    */
   put(raster, x, y) {
@@ -90,7 +90,7 @@ export class Raster {
 }
 
 /**
- * A rectangle cut out of rows of `width`.
+ * A copy of a rectangle in rows of `width`.
  * @template {Uint8Array | Uint32Array} T @param {T} array @param {number} width @param {Rect} rect @returns {T}
  */
 export function cropped(array, width, rect) {
@@ -103,7 +103,7 @@ export function cropped(array, width, rect) {
 }
 
 /**
- * The smallest rectangle around the set pixels of a mask in rows of `width`, null when none is set.
+ * The smallest rectangle around the set pixels of a mask in rows of `width`, null if none is set.
  * @param {Mask} mask @param {number} width @returns {Rect|null}
  */
 export function maskBox(mask, width) {
@@ -123,7 +123,7 @@ export function maskBox(mask, width) {
   return { x: left, y: top, width: right - left + 1, height: bottom - top + 1 }
 }
 
-/** The rectangle around both. @param {Rect|null} a @param {Rect|null} b @returns {Rect|null} */
+/** The rectangle around two rectangles. @param {Rect|null} a @param {Rect|null} b @returns {Rect|null} */
 export function union(a, b) {
   if (!a || !b) return a ?? b
   const x = Math.min(a.x, b.x)
@@ -133,7 +133,7 @@ export function union(a, b) {
   return { x, y, width: right - x, height: bottom - y }
 }
 
-/** What two rectangles share, null when nothing. @param {Rect} a @param {Rect} b @returns {Rect|null} */
+/** The part that two rectangles share, null if there is none. @param {Rect} a @param {Rect} b @returns {Rect|null} */
 export function overlap(a, b) {
   const x = Math.max(a.x, b.x)
   const y = Math.max(a.y, b.y)
@@ -148,7 +148,8 @@ export function clip(rect, width, height) {
 }
 
 /**
- * Copies a rectangle of a map between two rasters, each of the part of the map whose top left it is given.
+ * Copies a rectangle of a map from one raster to another. Each holds a part of the map, with its top left at `fromAt`
+ * and `toAt`.
  * @param {Rect} rect inside both @param {Raster} from @param {Raster} to
  * @param {{x: number, y: number}} [fromAt] @param {{x: number, y: number}} [toAt]
  */

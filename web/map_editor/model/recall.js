@@ -1,15 +1,15 @@
 // @ts-check
-/** How many of the wanted objects a map shows, by the rule of core/maps/recall.py. */
+/** The share of the wanted objects that a map shows, by the rule of core/maps/recall.py. */
 
 /** @typedef {import("./raster.js").Raster} Raster */
 /** @typedef {import("./palette.js").Palette} Palette */
 
 /**
- * A wanted object is found when its solid pixels, those in some 3x3 square of one label, are enough of the map.
+ * The recall of a map. An object is found if its solid pixels, those in a 3x3 square of one label, cover enough of it.
  * @param {Raster} raster painted in the palette's colours @param {Palette} palette
- * @param {{name: string, labels: number[]}[]} wanted each with the labels that show it
- * @param {number} minimalArea a fraction of the map
- * @returns {{recall: number, found: string[], missing: string[]}} recall is 1 when nothing is wanted
+ * @param {{name: string, labels: number[]}[]} wanted each with the labels that count as it
+ * @param {number} minimalArea the smallest share of the map an object must cover to count
+ * @returns {{recall: number, found: string[], missing: string[]}} recall is 1 if nothing is wanted
  */
 export function recall(raster, palette, wanted, minimalArea) {
   const areas = solidAreas(raster, palette)
@@ -23,7 +23,7 @@ export function recall(raster, palette, wanted, minimalArea) {
   return { recall: wanted.length ? found.length / wanted.length : 1, found, missing }
 }
 
-/** For each label its solid pixels. @param {Raster} raster @param {Palette} palette */
+/** The number of solid pixels of each label. @param {Raster} raster @param {Palette} palette */
 function solidAreas(raster, palette) {
   const { width, data } = raster
   const areas = new Float64Array(palette.labels.length)
@@ -42,12 +42,12 @@ function solidAreas(raster, palette) {
 }
 
 /**
- * The middles of all 3x3 squares of one colour; at the edge of the map its colours go on.
- * @param {Raster} raster @returns {Uint8Array} 1 for a middle
+ * The centres of all 3x3 squares of one colour. At the edge of the map, its colours are repeated.
+ * @param {Raster} raster @returns {Uint8Array} 1 for a centre
  */
 function middles({ width, height, data }) {
   const found = new Uint8Array(data.length)
-  const rows = new Uint8Array(width) // in every column, how many rows down to here are of one colour, 3 wide
+  const rows = new Uint8Array(width) // for every column, how many rows down to here have one colour 3 pixels wide
   for (let y = 0; y <= height; y++) {
     const row = Math.min(y, height - 1) * width
     const up = y < height ? width : 0
@@ -67,7 +67,7 @@ function middles({ width, height, data }) {
   return found
 }
 
-/** A mask with its pixels' neighbours left and right. @param {Uint8Array} mask @param {number} width */
+/** A mask extended by one pixel to the left and right. @param {Uint8Array} mask @param {number} width */
 function widened(mask, width) {
   const wide = mask.slice()
   for (let row = 0; row < mask.length; row += width) {

@@ -1,5 +1,5 @@
 // @ts-check
-/** Ways to select: each makes a mask of 0 and 1. */
+/** Functions that select pixels; each returns a mask of 0 and 1. */
 
 import { clip, unpack } from "./raster.js"
 
@@ -8,10 +8,10 @@ import { clip, unpack } from "./raster.js"
 /** @typedef {import("./raster.js").Raster} Raster */
 
 /**
- * The object under a pixel: what is connected with it, at corners too, and has its colour.
+ * The object under a pixel: the pixels of its colour that are connected to it, also at corners.
  * @param {Raster} raster @param {number} x @param {number} y
- * @param {number} [tolerance] how far each channel may be from the pixel's, in 0..255
- * @returns {Mask} empty when x, y lies outside
+ * @param {number} [tolerance] how much each channel may differ from the pixel's, in 0..255
+ * @returns {Mask} empty if x, y lies outside
  */
 export function regionAt(raster, x, y, tolerance = 0) {
   const { width, height } = raster
@@ -21,9 +21,9 @@ export function regionAt(raster, x, y, tolerance = 0) {
 }
 
 /**
- * The object of a mask that holds one of its pixels. The stretches of each row are joined with those of the row above
- * that they touch, so that a noisy map takes no longer than a calm one.
- * @param {Mask} mask @param {number} width @param {number} start a set pixel's place @returns {Mask}
+ * The object of a mask that contains one of its pixels. The stretches of each row are joined to those of the row above
+ * that they touch, so a noisy map takes no longer than a smooth one.
+ * @param {Mask} mask @param {number} width @param {number} start the index of a set pixel @returns {Mask}
  */
 function connectedTo(mask, width, start) {
   const most = Math.ceil(width / 2) * (mask.length / width)
@@ -74,7 +74,7 @@ function join(parents, a, b) {
 
 /**
  * Every pixel of a colour.
- * @param {Raster} raster @param {number} value @param {number} [tolerance] how far each channel may be from it
+ * @param {Raster} raster @param {number} value @param {number} [tolerance] how much each channel may differ from it
  * @returns {Mask}
  */
 export function allOf(raster, value, tolerance = 0) {
@@ -98,7 +98,7 @@ export function allOf(raster, value, tolerance = 0) {
 }
 
 /**
- * The pixels whose middles lie within a closed outline; where it crosses itself, every other part.
+ * The pixels whose centres lie inside a closed outline; where it crosses itself, every other part.
  * @param {number} width @param {number} height @param {[number, number][]} points pixel x covers x to x + 1
  * @returns {Mask}
  */
@@ -148,7 +148,7 @@ export function everything(width, height) {
   return new Uint8Array(width * height).fill(1)
 }
 
-/** What a mask leaves out. @param {Mask} mask @returns {Mask} */
+/** The pixels that are not in a mask. @param {Mask} mask @returns {Mask} */
 export function inverted(mask) {
   const result = new Uint8Array(mask.length)
   for (let i = 0; i < mask.length; i++) result[i] = 1 - mask[i]
@@ -156,7 +156,7 @@ export function inverted(mask) {
 }
 
 /**
- * A new mask of an older one and what was selected now.
+ * A new mask from the old selection and the new one.
  * @param {Mask|null} old @param {Mask} added @param {"replace"|"add"|"subtract"|"intersect"} how @returns {Mask}
  */
 export function combine(old, added, how) {

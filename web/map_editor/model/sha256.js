@@ -1,8 +1,8 @@
 // @ts-check
-/** SHA-256, also where the page has no crypto.subtle: plain http from another machine. */
+/** SHA-256 that also works without crypto.subtle, which a page over plain http from another machine does not have. */
 
 /**
- * @param {Uint8Array} bytes @param {Pick<SubtleCrypto, "digest">|undefined} [subtle] the browser's own, when it has it
+ * @param {Uint8Array} bytes @param {Pick<SubtleCrypto, "digest">|undefined} [subtle] the browser's own, if it has one
  * @returns {Promise<string>} 64 hexadecimal digits
  */
 export async function sha256(bytes, subtle = globalThis.crypto?.subtle) {
@@ -27,7 +27,7 @@ function digestOf(bytes) {
   return new Uint8Array(digest.buffer)
 }
 
-/** The message, a set bit, zeros and its length in bits, whole blocks of 64 bytes. @param {Uint8Array} bytes */
+/** The message, a set bit, zeros and its length in bits, in whole blocks of 64 bytes. @param {Uint8Array} bytes */
 function withPadding(bytes) {
   const padded = new Uint8Array(Math.ceil((bytes.length + 9) / 64) * 64)
   padded.set(bytes)
@@ -66,7 +66,7 @@ function turn(word, bits) {
   return (word >>> bits) | (word << (32 - bits))
 }
 
-/** The first 32 bits after the point of the first primes' roots. @param {number} count @param {number} power */
+/** The first 32 fraction bits of the roots of the first primes. @param {number} count @param {number} power */
 function roots(count, power) {
   /** @type {number[]} */
   const primes = []

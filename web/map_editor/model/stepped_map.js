@@ -1,5 +1,5 @@
 // @ts-check
-/** A map whose pixels and selection change in steps, which can be undone and redone without end. */
+/** A map whose pixels and selection change in steps that can be undone and redone without limit. */
 
 import { applyDelta, deltaOf } from "./delta.js"
 import { Raster, copyRect, maskBox, union } from "./raster.js"
@@ -10,13 +10,13 @@ import { Raster, copyRect, maskBox, union } from "./raster.js"
 /** @typedef {{name: string, pixels: Delta|null, selected: Delta|null}} Step */
 
 export class SteppedMap {
-  /** @param {Raster} raster how it is at first; never changed here */
+  /** @param {Raster} raster the map at the start, not changed here */
   constructor(raster) {
     this.width = raster.width
     this.height = raster.height
-    /** The map as it is now; to be changed in `edit` and `preview` only. */
+    /** The map as it is now. Change it only in `edit` and `preview`. */
     this.raster = raster.clone()
-    /** The map without what is under way. */
+    /** The map without the open step. */
     this.settled = raster.clone()
     this.mask = new Uint8Array(raster.data.length)
     this.settledMask = this.mask.slice()
@@ -27,7 +27,7 @@ export class SteppedMap {
     /** @type {Step[]} */
     this.undone = []
     /**
-     * What is under way, and where it changed pixels and selection.
+     * The open step, and where it changed pixels and selection.
      * @type {{name: string, rect: Rect|null, selected: Rect|null}|null}
      */
     this.open = null
@@ -35,15 +35,15 @@ export class SteppedMap {
     this.listeners = new Set()
   }
 
-  /** The selected pixels, to be read only; null when there are none. @returns {Mask|null} */
+  /** The selected pixels (do not change them); null if there are none. @returns {Mask|null} */
   get selection() {
     return this.selectionBox && this.mask
   }
 
   /**
-   * Calls a listener after every change, with the rectangle whose pixels changed, or null when only the selection
-   * or the history did.
-   * @param {(rect: Rect|null) => void} listener @returns {() => void} ends this
+   * Calls a listener after every change, with the rectangle whose pixels changed, or null if only the selection or the
+   * history did.
+   * @param {(rect: Rect|null) => void} listener @returns {() => void} stops the calls
    */
   onChange(listener) {
     this.listeners.add(listener)
@@ -58,28 +58,28 @@ export class SteppedMap {
     return this.undone.length > 0
   }
 
-  /** The name of the step that `undo` takes back, "" when there is none. */
+  /** The name of the step that `undo` takes back, "" if there is none. */
   get undoName() {
     return this.done.at(-1)?.name ?? ""
   }
 
-  /** The name of the step that `redo` repeats, "" when there is none. */
+  /** The name of the step that `redo` repeats, "" if there is none. */
   get redoName() {
     return this.undone.at(-1)?.name ?? ""
   }
 
-  /** Whether a step is under way. */
+  /** Whether a step is open. */
   get busy() {
     return this.open !== null
   }
 
-  /** Takes the last step back, what is under way as the last. Tells whether there was one. */
+  /** Takes back the last step, also an open one. Returns whether there was one. */
   undo() {
     this.settle()
     return this.replay(this.done, this.undone)
   }
 
-  /** Repeats the step that was taken back last. Tells whether there was one. */
+  /** Repeats the step that was taken back last. Returns whether there was one. */
   redo() {
     this.settle()
     return this.replay(this.undone, this.done)
@@ -88,8 +88,8 @@ export class SteppedMap {
   /**
    * Changes the map in one step.
    * @param {string} name for undo and redo
-   * @param {(raster: Raster) => Rect|null|void} change works in place and gives the rectangle that it changed; without,
-   * the whole map is compared
+   * @param {(raster: Raster) => Rect|null|void} change works in place and returns the rectangle that it changed; if it
+   * returns nothing, the whole map is compared
    */
   edit(name, change) {
     this.begin(name)
@@ -103,13 +103,13 @@ export class SteppedMap {
     this.commit()
   }
 
-  /** Begins a step that is seen while it grows; what is under way is ended first. @param {string} name */
+  /** Opens a step that is shown while it grows. An open step is committed first. @param {string} name */
   begin(name) {
     this.settle()
     this.open = { name, rect: null, selected: null }
   }
 
-  /** Goes on with a step, from where the preview before ended. @param {(raster: Raster) => Rect|null|void} change */
+  /** Continues a step from where the last preview ended. @param {(raster: Raster) => Rect|null|void} change */
   preview(change) {
     const open = this.underWay()
     const changed = change(this.raster)
@@ -118,7 +118,7 @@ export class SteppedMap {
     if (rect) this.notify(rect)
   }
 
-  /** Takes back what the previews of a step did so far. */
+  /** Takes back the previews of the open step. */
   restore() {
     const open = this.underWay()
     const { rect } = open
@@ -128,7 +128,7 @@ export class SteppedMap {
     this.notify(rect)
   }
 
-  /** Ends a step, which can then be undone. @returns {Step|null} null when it changed nothing and leaves no trace */
+  /** Ends a step, which can then be undone. @returns {Step|null} null if it changed nothing and was dropped */
   commit() {
     const { name, rect, selected } = this.underWay()
     const pixels = rect && deltaOf(this.settled.data, this.raster.data, this.width, rect)
@@ -145,7 +145,7 @@ export class SteppedMap {
     return step
   }
 
-  /** Ends a step as if it had never begun. */
+  /** Ends a step and takes it back without a trace. */
   cancel() {
     this.restore()
     const { selected } = this.underWay()
@@ -157,7 +157,7 @@ export class SteppedMap {
   }
 
   /**
-   * Selects other pixels, in a step of its own.
+   * Selects pixels, in a step of its own.
    * @param {Mask|null} mask null for none @param {string} [name]
    */
   setSelection(mask, name = "Select") {
@@ -166,7 +166,7 @@ export class SteppedMap {
     this.commit()
   }
 
-  /** Selects other pixels in the step that is under way. @param {Mask|null} mask @protected */
+  /** Selects pixels in the open step. @param {Mask|null} mask @protected */
   choose(mask) {
     const open = this.underWay()
     const box = mask && maskBox(mask, this.width)
@@ -176,7 +176,7 @@ export class SteppedMap {
     this.selectionBox = box
   }
 
-  /** Ends what is under way. @protected */
+  /** Commits the open step. @protected */
   settle() {
     if (this.busy) this.commit()
   }

@@ -1,5 +1,5 @@
 // @ts-check
-/** Pieces cut out of a map: moved, scaled, turned and mirrored by the formulas of core/maps/objects.py's Piece. */
+/** Moves, scales, rotates and mirrors pieces of a map, by the formulas of Piece in core/maps/objects.py. */
 
 import { Raster, clip, cropped, maskBox, overlap } from "./raster.js"
 
@@ -7,20 +7,19 @@ import { Raster, clip, cropped, maskBox, overlap } from "./raster.js"
 /** @typedef {import("./raster.js").Rect} Rect */
 
 /**
- * Pixels cut out of a map, or to be laid on it; they may lie past its edge.
+ * Pixels that were cut out of a map or will be laid on it; they may reach past its edge.
  * @typedef {{x: number, y: number, width: number, height: number, mask: Mask, data: Uint32Array}} Piece
  */
 
 /**
- * What is done to a piece about its centre: mirrored, then scaled, then turned clockwise, at last moved by whole
- * pixels.
+ * A transform of a piece about its centre: it is mirrored, scaled, rotated clockwise, and then moved by whole pixels.
  * @typedef {object} Transform
  * @property {number} [dx] @property {number} [dy] @property {number} [scaleX] @property {number} [scaleY]
  * @property {number} [degrees] @property {boolean} [flipX] left and right change places @property {boolean} [flipY]
  */
 
 /**
- * The pixels of a mask as one piece; null when none is set.
+ * The pixels of a mask as one piece; null if none is set.
  * @param {Raster} raster @param {Mask} mask @returns {Piece|null}
  */
 export function lift(raster, mask) {
@@ -31,8 +30,8 @@ export function lift(raster, mask) {
 }
 
 /**
- * A changed copy. Every pixel is one of the piece's, so no new colour comes in.
- * @param {Piece} piece @param {Transform} transform @param {Rect} [bounds] only the part in here is made
+ * A transformed copy. Every pixel is one of the piece's, so no new colour appears.
+ * @param {Piece} piece @param {Transform} transform @param {Rect} [bounds] only the part inside is made
  * @returns {Piece}
  */
 export function transformed(piece, transform, bounds) {
@@ -51,8 +50,8 @@ export function transformed(piece, transform, bounds) {
 }
 
 /**
- * The size of a piece that is scaled about its centre, to at least one pixel, and where the pixels of each column and
- * row come from: in `piece.data` they start at `columns[x] + rows[y]`.
+ * The size of a piece that is scaled about its centre, at least one pixel, and the sources of its columns and rows: pixel
+ * x, y comes from `piece.data[columns[x] + rows[y]]`.
  * @param {Piece} piece @param {Transform} transform
  */
 function scaling(piece, { scaleX = 1, scaleY = 1, flipX = false, flipY = false }) {
@@ -137,7 +136,7 @@ function direction(angle) {
 }
 
 /**
- * A size placed with the centre of `on`, rounded so that the way back ends on the very same pixels.
+ * A rectangle of a size with the centre of `on`, rounded so that the way back gives the same pixels.
  * @param {number} width @param {number} height @param {Rect} on @returns {Rect}
  */
 function centred(width, height, on) {
@@ -154,9 +153,9 @@ export function roundHalfEven(x) {
 }
 
 /**
- * Lays a piece over a map, of which it changes only what is not in `behind`.
+ * Lays a piece over a map, except over values in `behind`.
  * @param {Raster} raster changed in place @param {Piece} piece
- * @param {Set<number>} [behind] values that stay before the piece
+ * @param {Set<number>} [behind] values that stay in front of the piece
  * @returns {Rect|null} what may have changed
  */
 export function lay(raster, piece, behind) {

@@ -1,5 +1,5 @@
 // @ts-check
-// What frames the canvas: the title bar, the column of tools and the status line.
+// The bars around the canvas: the title bar, the column of tools and the status line.
 
 import { element } from "../../lib/dom.js"
 import { run } from "./commands.js"

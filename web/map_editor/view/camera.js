@@ -1,10 +1,10 @@
 // @ts-check
-// Where the map lies on the screen: pure arithmetic, no DOM.
+// The camera holds the map's place on the screen. Pure arithmetic, no DOM.
 
 export const MIN_ZOOM = 0.1
 export const MAX_ZOOM = 32
 
-/** Maps a map's pixels to the screen's CSS pixels: screen = zoom * map + (x, y). */
+/** Converts between map pixels and CSS pixels of the screen: screen = zoom * map + (x, y). */
 export class Camera {
   zoom = 1
   x = 0
@@ -13,7 +13,7 @@ export class Camera {
   /**
    * @param {number} x screen, CSS pixels
    * @param {number} y
-   * @returns {{x: number, y: number}} in the map, fractions included
+   * @returns {{x: number, y: number}} in the map, with fractions
    */
   toMap(x, y) {
     return { x: (x - this.x) / this.zoom, y: (y - this.y) / this.zoom }
@@ -28,7 +28,7 @@ export class Camera {
     return { x: x * this.zoom + this.x, y: y * this.zoom + this.y }
   }
 
-  /** Zooms so that the map's point under the screen's (x, y) stays there. */
+  /** Zooms so that the map's point under (x, y) on the screen stays there. */
   zoomAt(zoom, x, y) {
     const kept = this.toMap(x, y)
     this.zoom = Math.min(MAX_ZOOM, Math.max(MIN_ZOOM, zoom))
@@ -48,13 +48,13 @@ export class Camera {
     this.centre(map, view)
   }
 
-  /** Puts the map's middle in the view's. */
+  /** Puts the centre of the map in the centre of the view. */
   centre(map, view) {
     this.x = Math.round((view.width - map.width * this.zoom) / 2)
     this.y = Math.round((view.height - map.height * this.zoom) / 2)
   }
 
-  /** Pulls the map back so that a strip of it always stays in sight. */
+  /** Moves the map back so that a strip of it always stays visible. */
   keepInSight(map, view, strip = 48) {
     const within = (at, size, room) => Math.min(room - strip, Math.max(strip - size, at))
     this.x = within(this.x, map.width * this.zoom, view.width)

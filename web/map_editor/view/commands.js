@@ -1,5 +1,5 @@
 // @ts-check
-// What keys and buttons do besides the tools; the help lists the same table.
+// The commands of keys and buttons, besides the tools. The help lists the same table.
 
 import { everything, inverted } from "../model/select.js"
 import { toolsFor } from "./tools.js"
@@ -11,19 +11,19 @@ import { toolsFor } from "./tools.js"
  * @property {string[]} keys such as "mod+shift+z"; mod is Ctrl, or Cmd on a Mac
  * @property {string} label
  * @property {"History" | "Selection" | "Paint" | "View" | "Editor"} group
- * @property {import("./guess.js").Mode} [mode] the one kind of map that it is for
+ * @property {import("./guess.js").Mode} [mode] the only kind of map that has the command, if it is not for all
  * @property {(at: Workspace, key: string) => void} run
  */
 
 const ARROWS = { arrowleft: [-1, 0], arrowright: [1, 0], arrowup: [0, -1], arrowdown: [0, 1] }
 
-/** Runs what needs a selection, or says that there is none. */
+/** Wraps a command that needs a selection; without one it shows a message. */
 const onSelection = (act) => (at) => {
   if (at.editor.document.selection) act(at.editor.document, at)
   else at.editor.emit("message", "Select something first.")
 }
 
-/** The same for what leaves a hole, which the rest of the map fills. */
+/** Wraps a command that leaves a hole, so that the selection may not be the whole map. */
 const onPart = (act) =>
   onSelection((document, at) => {
     if (document.selection.includes(0)) act(document, at)
@@ -206,7 +206,7 @@ const COMMANDS = [
   },
 ]
 
-/** @param {import("./guess.js").Mode} mode @returns {Command[]} those that a kind of map has a use for */
+/** @param {import("./guess.js").Mode} mode @returns {Command[]} the commands for a kind of map */
 export function commandsFor(mode) {
   return COMMANDS.filter((command) => !command.mode || command.mode === mode)
 }
@@ -219,15 +219,15 @@ export function run(id, at) {
 /** @param {KeyboardEvent} event @returns {string} such as "mod+shift+z" */
 function keyOf(event) {
   const key = event.key.toLowerCase()
-  const named = key.length > 1 || /[a-z0-9]/.test(key) // Shift is part of typing "?"
+  const named = key.length > 1 || /[a-z0-9]/.test(key) // typing "?" includes Shift
   return [event.ctrlKey || event.metaKey ? "mod+" : "", event.shiftKey && named ? "shift+" : "", key].join("")
 }
 
 /**
- * Does what a key stands for: a command, or a tool.
+ * Runs the command of a key, or takes up its tool.
  * @param {KeyboardEvent} event
  * @param {Workspace} at
- * @returns {boolean} whether it stands for anything
+ * @returns {boolean} whether the key has a command or a tool
  */
 export function press(event, at) {
   const key = keyOf(event)

@@ -1,5 +1,5 @@
 // @ts-check
-// The small parts that panels are made of.
+// The controls that panels are made of.
 
 import { element } from "../../lib/dom.js"
 import { icon } from "./icons.js"
@@ -48,7 +48,7 @@ export function section(title, ...children) {
 }
 
 /**
- * A slider with its value beside it.
+ * A slider with its value next to it.
  * @param {string} label
  * @param {object} options
  * @param {number} options.min
@@ -58,7 +58,7 @@ export function section(title, ...children) {
  * @param {boolean} [options.logarithmic] finer at the small end
  * @param {(value: number) => string} [options.told]
  * @param {(value: number) => void} options.oninput
- * @param {(value: number) => void} [options.onchange] when it is let go
+ * @param {(value: number) => void} [options.onchange] called when it is released
  * @returns {HTMLElement & {setValue(value: number): void}}
  */
 export function slider(
@@ -115,7 +115,7 @@ export function choice(label, choices, value, onchange) {
   return element("label", { class: "choice" }, element("span", {}, label), select)
 }
 
-/** A chip of a colour. @param {number} value packed */
+/** A small square of a colour. @param {number} value packed */
 export function swatch(value) {
   return element("i", { class: "swatch", style: { background: css(value) } })
 }

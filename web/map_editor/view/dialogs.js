@@ -1,5 +1,5 @@
 // @ts-check
-// Questions and lists in the middle of the window.
+// Dialogs: questions and lists in the centre of the window.
 
 import { element } from "../../lib/dom.js"
 import { commandsFor } from "./commands.js"
@@ -8,13 +8,13 @@ import { RasterLayer } from "./layers.js"
 import { toolsFor } from "./tools.js"
 
 /**
- * Shows a dialog and waits for it.
+ * Shows a dialog and waits for the answer.
  * @template Answer
- * @param {HTMLElement} root where it hangs
+ * @param {HTMLElement} root the element to add it to
  * @param {string} title
- * @param {(answer: (value: Answer) => void) => (Node | string)[]} content makes what it holds
+ * @param {(answer: (value: Answer) => void) => (Node | string)[]} content makes its content
  * @param {string} [className]
- * @returns {Promise<Answer | null>} null: closed without an answer
+ * @returns {Promise<Answer | null>} null if it was closed without an answer
  */
 export function openDialog(root, title, content, className = "") {
   return new Promise((resolve) => {
@@ -61,7 +61,7 @@ export function ask(root, title, text, answers, picture) {
  * @param {HTMLElement} root
  * @param {import("../model/raster.js").Raster} base the map as it is now
  * @param {import("../model/raster.js").Raster} drawn the drawing on it
- * @param {string} which names the map in a batch, else ""
+ * @param {string} which the name of the map in a batch, else ""
  * @returns {Promise<boolean>} whether to put it on again
  */
 export async function asksToReapply(root, base, drawn, which) {

@@ -1,5 +1,5 @@
 // @ts-check
-// The editor's state: which map, tool, paint and selection; what an artist does with them.
+// The state of the editor (map, tool, paint, selection) and the actions that change it.
 
 import { Palette } from "../model/palette.js"
 import { recall } from "../model/recall.js"
@@ -16,11 +16,11 @@ import { Signals, settled } from "./signal.js"
  * @typedef {import("../model/transform.js").Piece} Piece
  * @typedef {import("./load.js").LoadedMap} LoadedMap
  * @typedef {import("./guess.js").Mode} Mode
- * @typedef {object} Session what the host hands over
+ * @typedef {object} Session the input from the host
  * @property {import("./load.js").SessionMap[]} maps
  * @property {number} index of the map to show first
  * @property {{name: string, labels: string[], colours: [number, number, number][]} | null} palette
- * @property {{name: string, labels: number[]}[]} wanted objects of the prompt, with the labels that show them
+ * @property {{name: string, labels: number[]}[]} wanted the objects of the prompt, with the labels that count as them
  * @property {number} minimalArea
  * @property {string | null} overlay
  * @property {{name: string, url: string}[]} sources
@@ -28,10 +28,10 @@ import { Signals, settled } from "./signal.js"
  */
 
 const GREYS = { 0: "black", 255: "white" }
-const RECALL_WHILE_BUSY = 8 // ms that the recall may take to be told during a stroke or a drag
+const RECALL_WHILE_BUSY = 8 // ms; if computing the recall takes longer, it is not updated during a stroke or a drag
 
 /**
- * Signals: `map` (another one is shown), `pixels` (rect), `selection`, `history`, `tool`, `mode`, `paint`,
+ * Signals: `map` (another map is shown), `pixels` (rect), `selection`, `history`, `tool`, `mode`, `paint`,
  * `brush`, `facts` (recall and shares of labels), `guide`, `message` (a short text).
  */
 export class Editor extends Signals {
@@ -43,11 +43,11 @@ export class Editor extends Signals {
   text = { font: "Sans", height: 48, bold: true }
   /** @type {number} packed */
   paint = WHITE
-  /** Labels that the selection stays behind when it is moved. @type {Set<number>} */
+  /** The labels that stay in front of the selection when it is moved. @type {Set<number>} */
   behind = new Set()
   /** @type {Piece | null} */
   clipboard = null
-  /** A segmentation map to select by in a map without labels. @type {{name: string, raster: Raster} | null} */
+  /** A segmentation map that guides selecting in a map without labels. @type {{name: string, raster: Raster} | null} */
   guide = null
   /** @type {{recall: number, found: string[], missing: string[]} | null} */
   recall = null
@@ -84,7 +84,7 @@ export class Editor extends Signals {
     return this.map.mode
   }
 
-  /** Loads a map of the batch where it is not yet. @param {number} index @returns {Promise<LoadedMap>} */
+  /** Loads a map of the batch, if it is not loaded yet. @param {number} index @returns {Promise<LoadedMap>} */
   async load(index) {
     const loaded = this.maps[index] ?? (await loadMap(this.session.maps[index], index, this.palette))
     if (!this.maps[index]) {
@@ -94,7 +94,7 @@ export class Editor extends Signals {
     return loaded
   }
 
-  /** Brush and letters to begin with, in proportion to the map. @param {LoadedMap} map */
+  /** Sets the first sizes of brush and letters, in proportion to the map. @param {LoadedMap} map */
   sizeTools({ document: { raster } }) {
     const side = Math.min(raster.width, raster.height)
     this.setBrushWidth(side / 40)
@@ -148,13 +148,13 @@ export class Editor extends Signals {
     this.emit("brush")
   }
 
-  /** What the eraser paints: a sketch's ground, elsewhere the map as it came. @returns {number | Raster} */
+  /** The paint of the eraser: the ground of a sketch, in other maps the original map. @returns {number | Raster} */
   get eraserPaint() {
     return this.mode === "sketch" ? sketchColours(this.document.base.data).ground : this.document.base
   }
 
   /**
-   * The name of a pixel's value: its label, else its brightness or colour.
+   * The name of a pixel's value: its label, or its brightness or colour.
    * @param {number} value packed
    */
   nameOf(value) {
@@ -177,7 +177,7 @@ export class Editor extends Signals {
     if (!this.document.selection) this.emit("message", `There is no ${this.nameOf(value)} on this map.`)
   }
 
-  /** Lets the selection stay behind a label or not. @param {number} value packed @param {boolean} isBehind */
+  /** Sets whether the selection stays behind a label. @param {number} value packed @param {boolean} isBehind */
   setBehind(value, isBehind) {
     if (isBehind) this.behind.add(value)
     else this.behind.delete(value)
@@ -190,7 +190,7 @@ export class Editor extends Signals {
     this.emit("message", "Copied.")
   }
 
-  /** Lays a piece on the map where it was cut, or in the middle where that is outside. @param {Piece | null} piece */
+  /** Puts a piece on the map where it was cut, or in the centre if that is outside. @param {Piece | null} piece */
   paste(piece = this.clipboard) {
     if (!piece) return this.emit("message", "Nothing is copied yet. Use Paste from… for other maps.")
     const { width, height } = this.raster
@@ -204,7 +204,7 @@ export class Editor extends Signals {
     this.setTool("select")
   }
 
-  /** @returns {boolean} whether any map differs from what was opened */
+  /** @returns {boolean} whether any map has changed since the editor opened */
   get isEdited() {
     return this.maps.some((map) => map && !map.document.raster.equals(map.opened))
   }

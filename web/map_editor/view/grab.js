@@ -1,5 +1,5 @@
 // @ts-check
-// Dragging the selection: inside it moves, at its handles it is scaled or turned.
+// Drags the selection: a drag inside moves it, a drag of a handle scales or rotates it.
 
 import { PieceLayer } from "./layers.js"
 import { dot, square } from "./marks.js"
@@ -21,18 +21,18 @@ import {
  * @typedef {import("./viewport.js").Pointer} Pointer
  */
 
-const NEAR = 8 // CSS pixels around a handle
-const REACH = 26 // from the box to the handle that turns
-const SLACK = 3 // that a press may wander before it is a drag
-const AWAY = 1 << 20 // pixels, off any map
+const NEAR = 8 // CSS pixels around a handle that count as it
+const REACH = 26 // from the box to the handle that rotates
+const SLACK = 3 // how far a press may move before it is a drag
+const AWAY = 1 << 20 // pixels, outside any map
 const NAMES = { inside: "Move", scale: "Scale", turn: "Rotate" }
 
 export class Grab {
   placement = unmoved()
-  /** @type {any} what is held: see `hit` */
+  /** @type {any} the part that is held, see `hit` */
   held = null
   dragging = false
-  /** Whether the browser shows the piece where it is dragged, which costs nothing however large it is. */
+  /** Whether the browser moves the dragged piece, which costs nothing even if it is large. */
   isCarried = false
 
   /** @param {Editor} editor @param {Viewport} viewport */
@@ -42,7 +42,7 @@ export class Grab {
     this.carrier = new PieceLayer()
   }
 
-  /** @param {Pointer} at @returns {ReturnType<typeof hit>} what of the selection lies there */
+  /** @param {Pointer} at @returns {ReturnType<typeof hit>} the part of the selection at a place */
   under(at) {
     const { selection, selectionBox, width } = this.editor.document
     if (!selection || !selectionBox) return null
@@ -52,7 +52,7 @@ export class Grab {
     return found
   }
 
-  /** @param {Pointer} at @returns {boolean} whether the selection is held there */
+  /** @param {Pointer} at @returns {boolean} whether the selection can be held there */
   start(at) {
     this.held = this.under(at)
     this.from = at
@@ -98,7 +98,7 @@ export class Grab {
     const { document } = this.editor
     const piece = document.selection?.includes(0) ? document.float(NAMES[this.held.kind]) : null
     this.dragging = !!piece
-    // what hides it in parts is only shown by the map itself
+    // only the map itself can show labels in front of the piece
     this.isCarried = !!piece && !this.editor.behind.size
     if (piece && this.isCarried) {
       document.transform({ dx: AWAY })
@@ -163,7 +163,7 @@ export class Grab {
   }
 
   /**
-   * Makes a pen draw where the piece is dragged to what was drawn around the selection.
+   * Moves what the pen draws around the selection to the place of the dragged piece.
    * @param {CanvasRenderingContext2D} context
    */
   carry(context) {
@@ -178,7 +178,7 @@ export class Grab {
   }
 }
 
-/** @param {Pointer} from @param {Pointer} at whole pixels; with Shift only across or down */
+/** @param {Pointer} from @param {Pointer} at whole pixels; with Shift only horizontal or vertical */
 function moved(from, at) {
   const [dx, dy] = [Math.round(at.x - from.x), Math.round(at.y - from.y)]
   if (!at.shift) return { dx, dy }

@@ -1,5 +1,5 @@
 // @ts-check
-// What kind of condition map a picture without palette is, told from its pixels.
+// Guesses from its pixels what kind of condition map a picture without palette is.
 
 /** @typedef {"segmentation" | "sketch" | "depth" | "pose" | "normal"} Mode */
 
@@ -27,7 +27,7 @@ export function guessMode(data) {
 }
 
 /**
- * The colour of a sketch's ground: black or white, whichever most of it is.
+ * The colours of a sketch: its ground is black or white, whichever covers more of it.
  * @param {Uint32Array} data packed pixels
  * @returns {{ground: number, line: number}} packed
  */

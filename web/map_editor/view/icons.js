@@ -60,7 +60,7 @@ const SHAPES = {
 
 /**
  * @param {IconName} name
- * @returns {SVGElement} as large as the text around it, in its colour
+ * @returns {SVGElement} with the size and colour of the text around it
  */
 export function icon(name) {
   const box = document.createElement("div")

@@ -1,5 +1,5 @@
 // @ts-check
-// What lies on the stage, one canvas each: a map, and the tint of what is selected.
+// The layers of the stage, one canvas each: a map, the tint of the selection, and a dragged piece.
 
 import { element } from "../../lib/dom.js"
 import { outlineSegments } from "./outline.js"
@@ -11,7 +11,7 @@ import { outlineSegments } from "./outline.js"
 
 const TINT = 0x5fff9a3d // packed 0xAABBGGRR, the accent's blue
 
-/** A canvas that shows a raster and can show anew just a part of it. */
+/** A canvas that shows a raster, and can redraw a part of it. */
 export class RasterLayer {
   /** @param {string} className */
   constructor(className) {
@@ -72,7 +72,7 @@ export class SelectionLayer {
   }
 }
 
-/** A piece that is dragged over the map, moved by the browser. */
+/** A piece that is dragged over the map; the browser moves it. */
 export class PieceLayer {
   constructor() {
     this.canvas = element("canvas", { class: "piece", hidden: true })

@@ -1,5 +1,5 @@
 // @ts-check
-// Maps and pictures from the server or a file, as rasters with exactly the file's values.
+// Loads maps and pictures from the server or a file, as rasters with exactly the file's values.
 
 import { MapDocument } from "../model/document.js"
 import { applied, decodePng } from "../model/patch.js"
@@ -13,13 +13,13 @@ import { guessMode } from "./guess.js"
  * @typedef {object} LoadedMap
  * @property {number} index in the batch
  * @property {MapDocument} document
- * @property {Raster} opened the pixels as they were when the editor opened
+ * @property {Raster} opened the pixels at the time the editor opened
  * @property {import("./guess.js").Mode} mode
  */
 
 /**
  * @param {string} url
- * @returns {Promise<Raster>} opaque; rejected with a readable message when there is no picture
+ * @returns {Promise<Raster>} opaque; rejected with a readable message if there is no picture
  */
 export async function rasterOf(url) {
   const answer = await fetch(url)
@@ -28,7 +28,7 @@ export async function rasterOf(url) {
 }
 
 /**
- * @param {Uint8Array} bytes of a PNG, read exactly, or of any picture that the browser knows
+ * @param {Uint8Array} bytes of a PNG, read exactly, or of any picture that the browser can read
  * @returns {Promise<Raster>} opaque
  */
 export async function rasterOfBytes(bytes) {
@@ -64,8 +64,8 @@ export async function loadMap(entry, index, palette) {
 /**
  * @param {Raster} base
  * @param {Patch} patch
- * @param {Palette | null} palette in whose colours the result is
- * @returns {Promise<Raster>} the base with a kept drawing on it
+ * @param {Palette | null} palette whose colours the result has
+ * @returns {Promise<Raster>} the base with a stored drawing on it
  */
 export async function drawnOn(base, patch, palette) {
   const drawn = await applied(base, patch)

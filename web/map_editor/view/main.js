@@ -1,5 +1,5 @@
 // @ts-check
-// Opens the editor for a session and gives back what was drawn.
+// Opens the editor for a session and returns the drawings.
 
 import { Palette } from "../model/palette.js"
 import { drawingOf } from "../model/patch.js"
@@ -26,9 +26,9 @@ const THEME = [
 /**
  * Opens the editor in the whole window and waits until it is closed.
  * @param {Session} session
- * @returns {Promise<{maps: Record<string, Drawing | null>} | null>} for each map of the batch what was drawn on
- *   it, null where nothing differs from its base; null altogether: closed without keeping. Rejected with a
- *   readable message when the first map cannot be loaded.
+ * @returns {Promise<{maps: Record<string, Drawing | null>} | null>} the drawing on each map of the batch, null for a map
+ *   that equals its base; null instead of the whole if the editor was closed without keeping. Rejected with a readable
+ *   message if the first map cannot be loaded.
  */
 export async function openMap(session) {
   takeTheme()
@@ -47,7 +47,7 @@ export async function openMap(session) {
   return result
 }
 
-/** Asks of every drawing whose map changed whether to put it on the new one. @param {HTMLElement} root @param {Session} session */
+/** Asks for each drawing whose map has changed whether to re-apply it. @param {HTMLElement} root @param {Session} session */
 async function settleStale(root, { maps, palette }) {
   const settled = []
   for (const [index, entry] of maps.entries()) {
@@ -78,7 +78,7 @@ async function drawings(editor) {
   return kept
 }
 
-/** Takes over ComfyUI's colours from the page that hosts this one. */
+/** Copies ComfyUI's colours from the page that hosts this one. */
 function takeTheme() {
   if (window.parent === window) return
   const outer = getComputedStyle(window.parent.document.documentElement)

@@ -1,10 +1,10 @@
 // @ts-check
-// What tools draw over the map: seen on any colour, and as wide on the screen at any zoom.
+// Marks that tools draw over the map: visible on any colour, and of the same width on the screen at any zoom.
 
 /** @typedef {import("./transform_box.js").Point} Point */
 
 /**
- * Strokes a path in white on a dark edge.
+ * Strokes a path in white with a dark edge.
  * @param {CanvasRenderingContext2D} context
  * @param {Path2D} path
  * @param {number} px one CSS pixel

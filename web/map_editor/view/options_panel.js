@@ -1,5 +1,5 @@
 // @ts-check
-// The right panel: what the tool can be told, what can be done with the selection, what to paint with.
+// The right panel: the options of the tool, the actions on the selection, and the paint.
 
 import { element } from "../../lib/dom.js"
 import { depthShift } from "../model/draw.js"
@@ -65,7 +65,7 @@ function toolOptions({ editor, tools }, size) {
   return face && parts.length ? [section(face.name, ...parts)] : []
 }
 
-/** A segmentation map whose objects a click selects: of another node, or of the batch. */
+/** The choice of the guide: a segmentation map, of another node or of the batch, whose objects a click selects. */
 function guideChoice(editor) {
   const { session } = editor
   const maps =
@@ -147,12 +147,12 @@ function selectionOptions(at) {
   return [section("Selection", actions, ...more, element("div", { class: "row" }, paste))]
 }
 
-/** Which labels the selection stays behind. @param {import("./editor.js").Editor} editor */
+/** The choice of labels that the selection stays behind. @param {import("./editor.js").Editor} editor */
 function orderOptions(editor) {
   const { palette } = editor
   if (!palette) return []
   const own = new Set(labelsUnder(editor))
-  const smallest = [...editor.shares].sort((a, b) => a.area - b.area) // objects come before the ground
+  const smallest = [...editor.shares].sort((a, b) => a.area - b.area) // so that objects come before the ground
   const others = smallest.map(({ index }) => index).filter((index) => !own.has(index))
   if (!others.length) return []
   const chip = (index) => {
@@ -175,7 +175,7 @@ function orderOptions(editor) {
   return [title, element("div", { class: "chips" }, ...others.slice(0, 12).map(chip))]
 }
 
-/** @param {import("./editor.js").Editor} editor @returns {number[]} labels that are selected */
+/** @param {import("./editor.js").Editor} editor @returns {number[]} the selected labels */
 function labelsUnder({ document, raster, palette }) {
   const values = new Set()
   const { selection, selectionBox: box } = document

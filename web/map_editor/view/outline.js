@@ -1,12 +1,12 @@
 // @ts-check
-// The outline of a selection as straight segments along the pixels' edges.
+// Outlines a selection with straight segments along the edges of its pixels.
 
 /**
  * @param {Uint8Array} mask of 0 and 1, row by row
  * @param {number} width of the mask
  * @param {{x: number, y: number, width: number, height: number}} box that holds its set pixels
- * @param {number} most segments to give; a noisy mask has more than anyone can see or draw
- * @returns {Int32Array | null} x0, y0, x1, y1 of every segment; null when there are too many
+ * @param {number} most the most segments to return; a noisy mask has more than anyone can see or draw
+ * @returns {Int32Array | null} x0, y0, x1, y1 of every segment; null if there are too many
  */
 export function outlineSegments(mask, width, box, most = 12000) {
   const segments = new Int32Array(4 * most)
@@ -27,7 +27,7 @@ export function outlineSegments(mask, width, box, most = 12000) {
       if (used === segments.length) return null
     }
   }
-  const open = new Int32Array(box.width + 1).fill(-1) // first row of the edge that runs down at each x
+  const open = new Int32Array(box.width + 1).fill(-1) // for each x, the first row of the edge that runs down there
   const side = new Int8Array(box.width + 1)
   for (let y = box.y; y <= bottom; y++) {
     const row = y * width

@@ -39,7 +39,7 @@ class PaintingTool {
 class StrokingTool extends PaintingTool {
   cursor = "none"
 
-  /** @param {Pointer} at @returns {Point} the middle of the brush as `draw.js` wants it */
+  /** @param {Pointer} at @returns {Point} the centre of the brush as `draw.js` takes it */
   middle(at) {
     const shift = this.editor.brush.width % 2 ? 0.5 : 0
     return [Math.round(at.x - shift), Math.round(at.y - shift)]
@@ -50,7 +50,7 @@ class StrokingTool extends PaintingTool {
     this.viewport.showRing(at, this.editor.brush.width)
   }
 
-  /** The paint, kept within the selection where that is asked for. */
+  /** The paint, limited to the selection if the user chose that. */
   paintWithin(paint) {
     const { brush, document, raster } = this.editor
     if (!brush.onlySelected || !document.selection) return paint
@@ -71,7 +71,7 @@ class StrokingTool extends PaintingTool {
   }
 }
 
-/** Paints along the pointer's way; with Shift a straight line from where it last ended. */
+/** Paints along the path of the pointer; with Shift, a straight line from where the last stroke ended. */
 export class BrushTool extends StrokingTool {
   name = "Brush"
   picks = true
@@ -103,7 +103,7 @@ export class BrushTool extends StrokingTool {
   }
 }
 
-/** Brings back what was there when the map came; in a sketch it paints the ground. */
+/** Restores the original map; in a sketch it paints the ground. */
 export class EraserTool extends BrushTool {
   name = "Eraser"
   picks = false
@@ -113,7 +113,7 @@ export class EraserTool extends BrushTool {
   }
 }
 
-/** A straight line from press to release; with Shift in steps of 45°. */
+/** Draws a straight line from press to release; with Shift, in steps of 45°. */
 export class LineTool extends StrokingTool {
   down(at) {
     if (at.alt) return pick(this.editor, at)
@@ -142,7 +142,7 @@ function inSteps([x0, y0], [x, y]) {
   return [Math.round(x0 + along * Math.cos(angle)), Math.round(y0 + along * Math.sin(angle))]
 }
 
-/** Fills what is connected in one colour; inside the selection all of that. */
+/** Fills a connected area of one colour, or, inside the selection, all of the selection. */
 export class FillTool extends PaintingTool {
   down(at) {
     const { document, raster, paint, tolerance } = this.editor
@@ -165,7 +165,7 @@ export class EyedropperTool extends PaintingTool {
   }
 }
 
-/** A change of depth from one place to another, by a drag or two clicks, within the selection. */
+/** Draws a gradient of depth between two places, by a drag or two clicks, within the selection. */
 export class GradientTool extends PaintingTool {
   down(at) {
     if (!this.from) [this.from, this.to] = [at, at]

@@ -1,5 +1,5 @@
 // @ts-check
-// The palette: labels with their colours, those of the prompt and of the map first.
+// The palette panel: labels with their colours, those of the prompt and of the map first.
 
 import { element } from "../../lib/dom.js"
 import { iconButton, swatch } from "./controls.js"
@@ -66,7 +66,7 @@ function foundRows(editor, text) {
   return found.map((index) => labelRow(editor, index, shares.get(index)))
 }
 
-/** Those of the prompt first, then those of the map. @param {Editor} editor */
+/** The rows of all labels, first those of the prompt, then those of the map. @param {Editor} editor */
 function allRows(editor) {
   const shares = sharesOf(editor)
   const wanted = [...new Set(editor.session.wanted.flatMap(({ labels }) => labels))]
@@ -89,8 +89,8 @@ function allRows(editor) {
 /**
  * @param {Editor} editor
  * @param {number} index
- * @param {string | undefined} share of the map; undefined where it is not on it
- * @param {string} [absent] what is told then
+ * @param {string | undefined} share of the map; undefined if the map does not show it
+ * @param {string} [absent] the text to show in that case
  */
 function labelRow(editor, index, share, absent = "") {
   const { labels, values } = paletteOf(editor)
@@ -116,7 +116,7 @@ function labelRow(editor, index, share, absent = "") {
   return element("div", { class: chosen ? "label-row chosen" : "label-row", "data-index": index }, name, all)
 }
 
-/** The labels of the map with their part of it, the largest first. @param {Editor} editor @returns {Map<number, string>} */
+/** The labels of the map with their shares, the largest first. @param {Editor} editor @returns {Map<number, string>} */
 function sharesOf(editor) {
   const pixels = editor.raster.data.length
   return new Map(editor.shares.map(({ index, area }) => [index, percent(area / pixels)]))

@@ -1,5 +1,5 @@
 // @ts-check
-// Takes an object out of another map: of the batch, of another node, or of a file.
+// Copies an object from another map: of the batch, of another node, or from a file.
 
 import { element } from "../../lib/dom.js"
 import { regionAt } from "../model/select.js"
@@ -18,7 +18,7 @@ import { rasterOf, rasterOfBytes } from "./load.js"
 /**
  * @param {HTMLElement} root
  * @param {Editor} editor
- * @returns {Promise<Piece | null>} the clicked object, scaled as its map is to this one
+ * @returns {Promise<Piece | null>} the clicked object, scaled from the size of its map to this one's
  */
 export function pasteFrom(root, editor) {
   return openDialog(
@@ -69,7 +69,7 @@ function sourcesOf(editor) {
   return [...others, ...sources.map(({ name, url }) => ({ name, url, load: () => rasterOf(url) }))]
 }
 
-/** A source's map; an object is tinted under the pointer and taken by a click. */
+/** Shows a source map. The object under the pointer is tinted, and a click takes it. */
 class SourceView {
   /** @param {Editor} editor @param {(piece: Piece) => void} take */
   constructor(editor, take) {
@@ -151,7 +151,7 @@ class SourceView {
 }
 
 /**
- * A piece of a map, as large and at the place that it has on a map of another size.
+ * A piece of one map, scaled and moved to fit a map of another size.
  * @param {Piece} piece
  * @param {Raster} source
  * @param {Raster} target

@@ -1,5 +1,5 @@
 // @ts-check
-// A person's skeleton as geometry: one that stands, what lies under a point, moves. Pure, no DOM.
+// The geometry of a person's skeleton: a standing figure, hit tests, moves. No DOM.
 
 /**
  * @typedef {[number, number]} Point
@@ -7,7 +7,7 @@
  * @typedef {{x: number, y: number}} Place
  */
 
-// Standing, seen from the front: across and down in heights of the person, the neck in the middle.
+// A person who stands, seen from the front: across and down in heights of the person, from the neck.
 const STANDING = [
   [0, -0.12],
   [0, 0],
@@ -28,11 +28,11 @@ const STANDING = [
   [-0.05, -0.13],
   [0.05, -0.13],
 ]
-const TOP = 0.16 // from the neck up to the head's top
+const TOP = 0.16 // from the neck to the top of the head
 
 /**
- * @param {number} x of the middle
- * @param {number} y of the middle
+ * @param {number} x of the centre
+ * @param {number} y of the centre
  * @param {number} height map pixels
  * @param {number} radius of its joints
  * @returns {Skeleton}
@@ -54,7 +54,7 @@ export function withJoint(person, joint, point) {
 }
 
 /**
- * A place for a hidden joint: where it is on somebody standing, fitted to the joints that are shown.
+ * A place for a hidden joint: where it is on a standing figure that is fitted to the visible joints.
  * @param {Skeleton} person
  * @param {number} joint
  * @returns {Point}
@@ -76,7 +76,7 @@ export function likelyPlace(person, joint) {
  * @param {number[][]} limbs pairs of joints
  * @param {Place} at
  * @param {number} near map pixels
- * @returns {{person: number, joint: number | null} | null} the nearest joint, else the person of a limb there
+ * @returns {{person: number, joint: number | null} | null} the nearest joint, or else the person whose limb is there
  */
 export function figureAt(people, limbs, at, near) {
   let best = { distance: near, person: -1, joint: -1 }

@@ -1,5 +1,5 @@
 // @ts-check
-// The people of a pose map and their joints.
+// The pose panel lists the people in a pose map and their joints.
 
 import { element } from "../../lib/dom.js"
 import { COLOURS, NAMES } from "../model/pose.js"

@@ -1,5 +1,5 @@
 // @ts-check
-// Drags the joints and the people of a pose map.
+// The pose tool drags the joints and the people of a pose map.
 
 import { COLOURS, LIMBS, findSkeletons, redrawSkeletons } from "../model/pose.js"
 import { figureAt, likelyPlace, movedBy, standing, withJoint } from "./pose_figure.js"
@@ -11,8 +11,8 @@ import { figureAt, likelyPlace, movedBy, standing, withJoint } from "./pose_figu
  * @typedef {import("./pose_figure.js").Skeleton} Skeleton
  */
 
-const NEAR = 12 // CSS pixels around a joint
-const LONGEST_FRAME = 12 // ms; where redrawing takes longer, only the lines follow until the release
+const NEAR = 12 // CSS pixels around a joint that count as it
+const LONGEST_FRAME = 12 // ms; if redrawing takes longer, only the lines follow the pointer until the release
 
 export class PoseTool {
   /** @type {Skeleton[]} */
@@ -84,7 +84,7 @@ export class PoseTool {
     this.#edit("Delete person", kept)
   }
 
-  /** Hides a joint, or brings it back. @param {number} person @param {number} joint */
+  /** Hides a joint or shows it again. @param {number} person @param {number} joint */
   toggleJoint(person, joint) {
     const { points } = this.people[person]
     const place = points[joint] ? null : likelyPlace(this.people[person], joint)
@@ -95,14 +95,14 @@ export class PoseTool {
     this.#choose({ person, joint: place ? joint : null })
   }
 
-  /** Deletes what is chosen: hides a joint, else the person. */
+  /** Hides the chosen joint, or deletes the chosen person. */
   deleteChosen() {
     if (!this.chosen) return
     if (this.chosen.joint === null) this.deletePerson(this.chosen.person)
     else this.toggleJoint(this.chosen.person, this.chosen.joint)
   }
 
-  /** Moves what is chosen. @param {number} dx @param {number} dy */
+  /** Moves the chosen joint or person. @param {number} dx @param {number} dy */
   nudge(dx, dy) {
     if (!this.chosen) return
     const { person, joint } = this.chosen
@@ -179,7 +179,7 @@ export class PoseTool {
     return this.people.map((old, i) => (i === person ? changed : old))
   }
 
-  /** Shows the people as they are now in place of those before the drag. */
+  /** Draws the people as they are now instead of those before the drag. */
   #redraw() {
     const start = performance.now()
     const { document } = this.editor

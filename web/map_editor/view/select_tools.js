@@ -1,5 +1,5 @@
 // @ts-check
-// The tools that select: an object by a click, a box, a lasso. All drag what is selected.
+// The tools that select: an object by a click, a box, a lasso. All of them can drag the selection.
 
 import { box, lasso, regionAt } from "../model/select.js"
 import { Grab } from "./grab.js"
@@ -12,10 +12,10 @@ import { dashed } from "./marks.js"
  * @typedef {{context: CanvasRenderingContext2D, px: number}} Pen
  */
 
-/** @param {Pointer} at @returns {"replace" | "add" | "subtract"} what the held keys ask for */
+/** @param {Pointer} at @returns {"replace" | "add" | "subtract"} the way to select, by the keys held */
 const manner = (at) => (at.shift ? "add" : at.alt || at.ctrl ? "subtract" : "replace")
 
-/** What the selecting tools share: a press on the selection or its handles drags it. */
+/** The base of the selecting tools: a press on the selection or its handles drags it. */
 class SelectingTool {
   /** @param {Editor} editor @param {Viewport} viewport @param {Grab} grab */
   constructor(editor, viewport, grab) {
@@ -67,7 +67,7 @@ class SelectingTool {
   }
 
   cursor = "crosshair"
-  /** @param {Pointer} _at pressed beside the selection */
+  /** @param {Pointer} _at pressed outside the selection */
   press(_at) {}
   /** @param {Pointer[]} _path */
   drag(_path) {}
@@ -80,13 +80,13 @@ class SelectingTool {
   sketch(_pen) {}
 }
 
-/** Selects the object that is clicked; a drag moves it at once. */
+/** Selects the clicked object; a drag moves it at once. */
 export class ObjectTool extends SelectingTool {
   cursor = "default"
 
   press(at) {
     if (!inside(this.editor, at)) return manner(at) === "replace" && this.editor.document.setSelection(null)
-    if (at.alt && !this.editor.document.selection) return pick(this.editor, at) // nothing to take away from
+    if (at.alt && !this.editor.document.selection) return pick(this.editor, at) // there is nothing to subtract from
     this.editor.select(objectAt(this.editor, at), manner(at))
     this.fresh = manner(at) === "replace" && this.grab.start(at)
   }
@@ -142,7 +142,7 @@ export class BoxTool extends SelectingTool {
   }
 }
 
-/** Selects all pixels within a line drawn around them. */
+/** Selects all pixels inside a line drawn around them. */
 export class LassoTool extends SelectingTool {
   /** @type {[number, number][]} */
   points = []
@@ -177,7 +177,7 @@ export class LassoTool extends SelectingTool {
   }
 }
 
-/** Takes the paint from the map. @param {Editor} editor @param {Pointer} at */
+/** Takes the paint from a pixel of the map. @param {Editor} editor @param {Pointer} at */
 export function pick(editor, at) {
   if (inside(editor, at)) editor.setPaint(editor.raster.at(Math.floor(at.x), Math.floor(at.y)))
 }
@@ -187,7 +187,7 @@ export function inside({ raster }, at) {
   return at.x >= 0 && at.y >= 0 && at.x < raster.width && at.y < raster.height
 }
 
-/** The object at a place: of the map, or of the map that is selected by. @returns {Uint8Array} */
+/** The object at a place in the map, or in the guide if there is one. @returns {Uint8Array} */
 function objectAt({ raster, guide, tolerance }, at) {
   if (!guide) return regionAt(raster, Math.floor(at.x), Math.floor(at.y), tolerance)
   const [across, down] = [guide.raster.width / raster.width, guide.raster.height / raster.height]

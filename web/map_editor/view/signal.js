@@ -1,13 +1,13 @@
 // @ts-check
-// Things that happen in the editor, and who wants to know.
+// Signals tell listeners what happens in the editor.
 
-/** Tells listeners, in the order they came. */
+/** Calls listeners in the order in which they were added. */
 export class Signals {
   /** @type {Map<string, Set<(detail?: any) => void>>} */
   #listeners = new Map()
 
   /**
-   * @param {string} names of signals, with spaces between
+   * @param {string} names of signals, separated by spaces
    * @param {(detail?: any) => void} listener
    */
   on(names, listener) {
@@ -29,7 +29,7 @@ export class Signals {
 /**
  * @param {() => void} work
  * @param {number} wait ms
- * @returns {() => void} asks for the work; it is done once, `wait` after the last time it was asked for
+ * @returns {() => void} requests the work, which runs once, `wait` ms after the last request
  */
 export function settled(work, wait) {
   let timer = 0

@@ -1,5 +1,5 @@
 // @ts-check
-// Text, typed on the map and kept as hard pixels of one colour.
+// The text tool writes on the map, in pixels of one colour without soft edges.
 
 import { element } from "../../lib/dom.js"
 import { textMask } from "../model/draw.js"
@@ -20,7 +20,7 @@ export const FONTS = [
 ]
 const LEADING = 1.2
 
-/** Types on the map: a click starts, Enter keeps, Escape drops; what is kept is selected and can be moved. */
+/** Types text on the map: a click starts, Enter keeps, Escape drops. The kept text is selected and can be moved. */
 export class TextTool {
   cursor = "text"
   /** @type {HTMLElement | null} */
@@ -70,7 +70,7 @@ export class TextTool {
     this.#place()
   }
 
-  /** Lays what was typed on the map. */
+  /** Puts the typed text on the map. */
   keep() {
     const { entry, place, editor } = this
     this.cancel()
@@ -81,7 +81,7 @@ export class TextTool {
     editor.document.paste({ ...place, width, height, mask, data })
   }
 
-  /** Keeps it, and takes up the tool that moves it. */
+  /** Keeps the text, and takes up the tool that moves it. */
   #done() {
     this.keep()
     this.editor.setTool("select")

@@ -1,5 +1,5 @@
 // @ts-check
-// The tools: their names, keys and icons, and for which kinds of map they are.
+// The tools, with their names, keys and icons, and the kinds of map that have them.
 
 import { Grab } from "./grab.js"
 import { BrushTool, EraserTool, EyedropperTool, FillTool, GradientTool, LineTool } from "./paint_tools.js"
@@ -21,7 +21,7 @@ import { TextTool } from "./text_tool.js"
 
 const DRAG = "Drag moves, handles scale and turn"
 
-/** @type {ToolFace[]} in the order they are shown */
+/** @type {ToolFace[]} in the order in which they are shown */
 export const TOOLS = [
   {
     id: "joints",

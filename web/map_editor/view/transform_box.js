@@ -1,9 +1,9 @@
 // @ts-check
-// The box with handles around a floating piece: pure geometry, in the map's pixels.
+// The geometry of the box with handles around a floating piece, in the map's pixels.
 
 /**
  * @typedef {{dx: number, dy: number, scaleX: number, scaleY: number, degrees: number, flipX: boolean,
- *   flipY: boolean}} Placement how a piece lies against where it was cut: scaled, turned clockwise, moved
+ *   flipY: boolean}} Placement how a piece was scaled, rotated clockwise and moved from where it was cut
  * @typedef {{x: number, y: number, width: number, height: number}} Box
  * @typedef {{x: number, y: number}} Point
  */
@@ -11,7 +11,7 @@
 /** @returns {Placement} */
 export const unmoved = () => ({ dx: 0, dy: 0, scaleX: 1, scaleY: 1, degrees: 0, flipX: false, flipY: false })
 
-/** The handles that scale, by their place in the box: -1, 0 or 1 across and down. */
+/** The handles that scale, by their position on the box: -1, 0 or 1 across and down. */
 const HANDLES = [-1, 0, 1].flatMap((v) => [-1, 0, 1].map((u) => ({ u, v }))).filter(({ u, v }) => u || v)
 
 const radians = (degrees) => (degrees * Math.PI) / 180
@@ -32,7 +32,7 @@ export function centreOf(box, placement) {
  * @param {Placement} placement
  * @param {number} u -1 is the left edge, 1 the right one
  * @param {number} v -1 is the top, 1 the bottom
- * @returns {Point} where that point of the box lies now
+ * @returns {Point} the present place of that point of the box
  */
 export function pointOf(box, placement, u, v) {
   const centre = centreOf(box, placement)
@@ -44,7 +44,7 @@ export function pointOf(box, placement, u, v) {
   return { x: centre.x + arm.x, y: centre.y + arm.y }
 }
 
-/** @param {Box} box @param {Placement} placement @param {number} reach @returns {Point} the handle that turns */
+/** @param {Box} box @param {Placement} placement @param {number} reach @returns {Point} the handle that rotates */
 export function turnHandle(box, placement, reach) {
   const top = pointOf(box, placement, 0, -1)
   const out = turned(0, -reach, placement.degrees)
@@ -52,10 +52,10 @@ export function turnHandle(box, placement, reach) {
 }
 
 /**
- * The handles that a box has room for: on a narrow one the corners only.
+ * The handles that a box has room for: on a narrow one, only the corners.
  * @param {Box} box
  * @param {Placement} placement
- * @param {number} near how far from a handle still counts, in the map's pixels
+ * @param {number} near how far from a handle still counts as it, in the map's pixels
  */
 export function handlesOf(box, placement, near) {
   const [width, height] = [box.width * placement.scaleX, box.height * placement.scaleY]
@@ -63,12 +63,12 @@ export function handlesOf(box, placement, near) {
 }
 
 /**
- * What lies under a point.
+ * The part of the box under a point.
  * @param {Box} box
  * @param {Placement} placement
  * @param {Point} point
  * @param {number} near as in `handlesOf`
- * @param {number} reach of the handle that turns
+ * @param {number} reach of the handle that rotates
  * @returns {{kind: "turn"} | {kind: "scale", u: number, v: number} | {kind: "inside"} | null}
  */
 export function hit(box, placement, point, near, reach) {
@@ -85,7 +85,7 @@ export function hit(box, placement, point, near, reach) {
 }
 
 /**
- * The placement after a handle was pulled to a point; the opposite side stays where it is.
+ * The placement after a handle was dragged to a point; the opposite side stays in place.
  * @param {Box} box
  * @param {Placement} start
  * @param {{u: number, v: number}} handle
@@ -118,7 +118,7 @@ export function scaled(box, start, { u, v }, point, keepRatio) {
 const wholeSize = (size) => Math.max(1, Math.round(size))
 
 /**
- * A placement as the model takes it: the model rounds the place of a scaled piece on its own, which this undoes.
+ * A placement for the model. The model rounds the place of a scaled piece itself, which this compensates.
  * @param {Box} box
  * @param {Placement} placement
  * @returns {Placement} moved by whole pixels
@@ -134,7 +134,7 @@ export function inWholePixels(box, placement) {
 }
 
 /**
- * The placement after the piece was turned from one point to another around its centre.
+ * The placement after the piece was rotated about its centre, from one point to another.
  * @param {Box} box
  * @param {Placement} start
  * @param {Point} from

@@ -1,29 +1,29 @@
 // @ts-check
-// The window on the map: its layers, zoom and pan by mouse, keys and touch; pointers in the map's pixels.
+// The viewport shows the map's layers. It zooms and pans by mouse, keys and touch, and gives pointers in map pixels.
 
 import { element } from "../../lib/dom.js"
 import { Camera } from "./camera.js"
 
 /**
- * @typedef {{x: number, y: number, shift: boolean, alt: boolean, ctrl: boolean}} Pointer a place in the map,
- *   fractions of pixels included, and the keys held
- * @typedef {object} PointerTarget what gets the pointers that neither pan nor pinch
+ * @typedef {{x: number, y: number, shift: boolean, alt: boolean, ctrl: boolean}} Pointer a place in the map, with
+ *   fractions of pixels, and the keys held
+ * @typedef {object} PointerTarget receives the pointers that neither pan nor pinch
  * @property {(at: Pointer) => void} down
- * @property {(path: Pointer[]) => void} move pressed; every place since the last call, the newest last
+ * @property {(path: Pointer[]) => void} move while pressed: every place since the last call, the newest last
  * @property {(at: Pointer) => void} up
  * @property {() => void} cancel
- * @property {(at: Pointer | null) => void} hover not pressed; null: left the window
+ * @property {(at: Pointer | null) => void} hover while not pressed; null after leaving the window
  * @property {(at: Pointer) => void} twice
  */
 
-const TOUCH_SLACK = 6 // CSS pixels that a finger may move before it is not the first of two
+const TOUCH_SLACK = 6 // CSS pixels; a finger that moves farther is no longer the first of a pinch
 
 export class Viewport {
   camera = new Camera()
   map = { width: 1, height: 1 }
   panning = false // while the space bar is held
 
-  /** @param {PointerTarget} target @param {() => void} onView the camera moved or the window changed */
+  /** @param {PointerTarget} target @param {() => void} onView called after the camera moved or the window changed */
   constructor(target, onView) {
     this.target = target
     this.onView = onView
@@ -35,12 +35,12 @@ export class Viewport {
     this.pressed = new Map()
     /** @type {"tool" | "pan" | "pinch" | null} */
     this.gesture = null
-    /** A finger's press that may yet be the first of two. @type {{at: Pointer, from: {x: number, y: number}} | null} */
+    /** A finger's press that may become a pinch. @type {{at: Pointer, from: {x: number, y: number}} | null} */
     this.waiting = null
     this.#listen()
   }
 
-  /** The window's size in CSS pixels, measured when it changes: to ask for it makes the browser lay out. */
+  /** The window's size in CSS pixels. It is measured when it changes, because measuring makes the browser lay out. */
   size = { width: 1, height: 1 }
 
   measure() {
@@ -65,13 +65,13 @@ export class Viewport {
     this.#changed()
   }
 
-  /** @param {number} factor @param {{x: number, y: number}} [at] on the screen; without, the middle */
+  /** @param {number} factor @param {{x: number, y: number}} [at] on the screen; by default the centre */
   zoomBy(factor, at = { x: this.size.width / 2, y: this.size.height / 2 }) {
     this.camera.zoomAt(this.camera.zoom * factor, at.x, at.y)
     this.#changed()
   }
 
-  /** A 2D context over the whole window that draws in the map's pixels, emptied; `px` is one CSS pixel there. */
+  /** A cleared 2D context over the whole window that draws in map pixels; `px` is the size of one CSS pixel. */
   pen() {
     const ratio = window.devicePixelRatio
     const { width, height } = this.size
@@ -90,7 +90,7 @@ export class Viewport {
     return { context, px: 1 / zoom }
   }
 
-  /** Shows how wide the brush is. @param {Pointer | null} at @param {number} width map pixels */
+  /** Shows the width of the brush as a ring. @param {Pointer | null} at @param {number} width map pixels */
   showRing(at, width) {
     this.ring.hidden = !at
     if (!at) return
@@ -190,13 +190,13 @@ export class Viewport {
     this.pressed.set(event.pointerId, now)
   }
 
-  /** Hands over the press of a finger that no second one followed. */
+  /** Passes on the press of a finger that no second one followed. */
   #begin() {
     if (this.waiting) this.target.down(this.waiting.at)
     this.waiting = null
   }
 
-  /** Two fingers: the middle between them pans, their distance zooms. */
+  /** Handles two fingers: the centre between them pans, their distance zooms. */
   #pinch(id, before, now) {
     const other = [...this.pressed].find(([pointer]) => pointer !== id)?.[1]
     if (!other) return

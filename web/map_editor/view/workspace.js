@@ -1,5 +1,5 @@
 // @ts-check
-// The editor's window: its parts put together, and what pointers, keys and changes do to them.
+// The workspace puts the parts of the editor's window together, and passes pointers, keys and changes to them.
 
 import { element } from "../../lib/dom.js"
 import { statusLine, toolColumn, topBar } from "./bars.js"
@@ -125,7 +125,7 @@ export class Workspace extends Signals {
     this.close(true)
   }
 
-  /** Closes without keeping, after asking where that loses something. */
+  /** Closes without keeping, after asking if that would lose changes. */
   async cancel() {
     const answers = [
       { text: "Discard", value: "discard", kind: /** @type {const} */ ("danger") },
@@ -164,13 +164,13 @@ export class Workspace extends Signals {
     })
   }
 
-  /** Loads the picture that was generated last. @param {string | null} url */
+  /** Loads the last generated picture. @param {string | null} url */
   async loadOverlay(url) {
     this.picture = url && (await rasterOf(url).catch(() => null))
     this.#takeOverlay(null)
   }
 
-  /** Lays the map that is selected by over this one, else the generated picture. */
+  /** Lays the guide over the map, or the generated picture if there is no guide. */
   #takeOverlay(guide) {
     const raster = guide ?? this.picture
     this.hasOverlay = !!raster
@@ -205,7 +205,7 @@ export class Workspace extends Signals {
     }
   }
 
-  /** Has drawn, in the next frame, what lies over the map: outline, handles, what a tool shows. */
+  /** Redraws in the next frame what lies over the map: the outline, the handles, the marks of tools. */
   draw() {
     this.nextFrame ??= requestAnimationFrame(() => {
       this.nextFrame = undefined
