@@ -23,7 +23,7 @@ from ...core.small_objects.boxes import Box, ceil_to
 from ...core.small_objects.region import pad_to_window
 from ..latents import finite_latent
 from ..types import Conditioning
-from .model_denoiser import TrainableModel
+from .model_denoiser import TrainableModel, patched_by
 from .training_memory import check_memory, training_memory
 
 PREVIEW_EVERY = 3.0  # seconds; each costs a pass through the model
@@ -142,6 +142,12 @@ def learn(
             return work(denoiser)
     except Exception as error:
         if not comfy.model_management.is_oom(error):
+            if isinstance(error, RuntimeError) and (patches := patched_by(model)):
+                raise ValueError(
+                    f"model is patched by {', '.join(patches)}, through which nothing can be learnt. Link "
+                    "model here as it is before that patch, LoRAs may stay, and patch it behind the "
+                    f"learning, before the sampler. (torch says: {error})"
+                ) from error
             raise
     # not in the handler, which would keep what was computed in memory
     comfy.model_management.unload_all_models()

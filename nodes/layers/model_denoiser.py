@@ -27,6 +27,7 @@ from .model_mirror import (
     matrices,
     mirror,
     ordinary,
+    passing_gradients,
 )
 from .training_memory import compute_dtype
 
@@ -219,6 +220,17 @@ def check_trainable(model: Any) -> None:
             raise ValueError("model has quantised weights; load it in fp16, bf16 or fp32.")
 
 
+def patched_by(model: Any) -> list[str]:
+    """Whose functions stand in a MODEL's computation, which may keep gradients from passing; LoRAs do not."""
+    options = model.model_options["transformer_options"]
+    patches = [*options.get("patches", {}).values()]
+    replacing = [each.values() for each in options.get("patches_replace", {}).values()]
+    wrapping = [each for kind in model.wrappers.values() for each in kind.values()]
+    functions = [function for each in (*patches, *replacing, *wrapping) for function in each]
+    names = [getattr(function, "__qualname__", type(function).__qualname__) for function in functions]
+    return list(dict.fromkeys(name.partition(".")[0] for name in names))
+
+
 def _reachable(tensor: Tensor) -> Tensor:
     """`tensor` as autograd takes it, with its history if it has one."""
     return ordinary(tensor) if tensor.is_inference() else tensor
@@ -229,4 +241,8 @@ def _options(model: Any) -> dict[str, Any]:
     options = comfy.model_patcher.create_model_options_clone(model.model_options)["transformer_options"]
     for name, added in (("wrappers", model.wrappers), ("callbacks", model.callbacks)):
         comfy.patcher_extension.merge_nested_dicts(options.setdefault(name, {}), added, copy_dict1=False)
+    for name, patches in options.get("patches", {}).items():
+        options["patches"][name] = [passing_gradients(patch) for patch in patches]
+    for patches in options.get("patches_replace", {}).values():
+        patches |= {place: passing_gradients(patch) for place, patch in patches.items()}
     return {**options, "optimized_attention_override": attention_with_gradient}

@@ -8,6 +8,7 @@ low-rank layers, checkpoints) touches the loaded model, and dropping it leaves n
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -58,6 +59,29 @@ def attention_with_gradient(chosen: Callable[..., Tensor], *args: Any, **kwargs:
     For the UNet's option `optimized_attention_override`.
     """
     return attention_pytorch(*args, **kwargs)
+
+
+def passing_gradients(patch: Callable[..., Any]) -> Callable[..., Any]:
+    """The patch, with a RuntimeError where a gradient goes in and none comes out, which would go unseen."""
+
+    @functools.wraps(patch)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        result = patch(*args, **kwargs)
+        has_gradient = [any(tensor.requires_grad for tensor in _tensors(each)) for each in (args, result)]
+        if torch.is_grad_enabled() and has_gradient == [True, False]:
+            raise RuntimeError("what it computes has no gradient")
+        return result
+
+    return run
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """All tensors in nested lists, tuples and dicts."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (list, tuple, dict)):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _tensors(each)
 
 
 def compute_blocks_again(unet: nn.Module) -> None:
