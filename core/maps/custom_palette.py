@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .palettes import Palette
+from .palettes import Palette, read_colour
 
 LIMIT = 256  # labels, because a decoded map holds bytes
 EXAMPLE = '{"dog": "#ff0000", "grass": [0, 128, 0]}'
@@ -65,14 +65,12 @@ def _refuse_repeats(labels: Iterable[str]) -> None:
 
 
 def _rgb(colour: Any, label: str) -> tuple[int, int, int]:
-    if isinstance(colour, str) and re.fullmatch("#[0-9a-fA-F]{6}", colour):
-        return tuple(bytes.fromhex(colour[1:]))
-    whole = isinstance(colour, (list, tuple)) and all(type(c) is int for c in colour)
-    if whole and len(colour) == 3 and 0 <= min(colour) <= max(colour) <= 255:
-        return tuple(colour)
-    raise ValueError(
-        f"palette: the colour of {label!r} is {_short(colour)}; give '#rrggbb' or [r, g, b] in 0 to 255"
-    )
+    rgb = read_colour(colour)
+    if rgb is None:
+        raise ValueError(
+            f"palette: the colour of {label!r} is {_short(colour)}; give '#rrggbb' or [r, g, b] in 0 to 255"
+        )
+    return rgb
 
 
 def _short(value: Any) -> str:

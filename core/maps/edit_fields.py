@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from reprlib import Repr
@@ -15,6 +14,7 @@ import numpy as np
 from ..small_objects.boxes import Box
 from .canvas import Canvas, closest
 from .objects import Piece, objects_of
+from .palettes import read_colour
 
 LIMIT = 1_000_000  # pixels, so that a typing error does not fill the memory
 _repr = Repr()
@@ -85,15 +85,12 @@ class Fields:
             raise self.wrong(field, f"a list of [x, y] in pixels, within {LIMIT}")
         return [tuple(point) for point in value]
 
-    def colour(self, field: str, need: str = "a colour") -> tuple[int, ...]:
+    def colour(self, field: str, need: str = "a colour") -> tuple[int, int, int]:
         """An RGB colour in 0..255, written as a list or as "#rrggbb"."""
-        value = self.values.get(field)
-        if isinstance(value, str) and re.fullmatch("#[0-9a-fA-F]{6}", value):
-            return tuple(bytes.fromhex(value[1:]))
-        is_triple = isinstance(value, (list, tuple)) and len(value) == 3
-        if not is_triple or not all(_is_number(x) and 0 <= x <= 255 and x == int(x) for x in value):
+        rgb = read_colour(self.values.get(field))
+        if rgb is None:
             raise self.wrong(field, f'{need}, [r, g, b] in 0 to 255 or "#rrggbb"')
-        return tuple(map(int, value))
+        return rgb
 
 
 def _is_number(value: Any) -> bool:

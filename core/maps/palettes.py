@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+
+
+def read_colour(value: Any) -> tuple[int, int, int] | None:
+    """The RGB in 0..255 of "#rrggbb" or [r, g, b]; None for anything else."""
+    if isinstance(value, str) and re.fullmatch("#[0-9a-fA-F]{6}", value):
+        return tuple(bytes.fromhex(value[1:]))
+    is_triple = isinstance(value, (list, tuple)) and len(value) == 3
+    if is_triple and all(type(part) in (int, float) and 0 <= part <= 255 for part in value):
+        rgb = tuple(map(int, value))
+        return rgb if rgb == tuple(value) else None
+    return None
 
 
 @dataclass(frozen=True)

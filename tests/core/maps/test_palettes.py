@@ -4,7 +4,15 @@ import hashlib
 
 import numpy as np
 import pytest
-from finesse.core.maps.palettes import ADE20K, CELEBAMASK, COCO_STUFF, COCO_STUFF_FGDM, PALETTES, voc_colour
+from finesse.core.maps.palettes import (
+    ADE20K,
+    CELEBAMASK,
+    COCO_STUFF,
+    COCO_STUFF_FGDM,
+    PALETTES,
+    read_colour,
+    voc_colour,
+)
 
 # The first colours of the PASCAL VOC development kit, and a few further on.
 VOC = {
@@ -124,3 +132,20 @@ def test_bad_input_is_explained():
         COCO_STUFF.decode(np.zeros((4, 4, 3)))
     with pytest.raises(ValueError, match=r"colours: got uint8 of shape \(4, 4\)"):
         COCO_STUFF.decode(np.zeros((4, 4), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("#FF8000", (255, 128, 0)),
+        ([255, 128, 0], (255, 128, 0)),
+        ((255.0, 128, 0), (255, 128, 0)),
+        *((bad, None) for bad in ("ff8000", "#ff80", "#ff80001", "#ff 800", "red", None, 3, True, {})),
+        *((bad, None) for bad in ([0, 0], [0, 0, 0, 0], [0, 0, 256], [0, -1, 0], [0, 0.5, 0], [True, 0, 0])),
+        *((bad, None) for bad in ([0, 0, float("nan")], [0, 0, float("inf")], ["0", 0, 0], [[0], 0, 0])),
+    ],
+)
+def test_colours_are_read_in_either_form(value, expected):
+    found = read_colour(value)
+    assert found == expected
+    assert found is None or all(type(part) is int for part in found)
