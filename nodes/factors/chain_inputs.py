@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import comfy.model_management
-import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ...core.factors.chain import judged_place
 from ...core.factors.selection import RecallJudge
 from ...core.maps.palettes import PALETTES
-from ..latents import finite_latent
+from ..latents import empty_latent, finite_latent
 from ..maps.palette_input import chosen_palette, wanted_objects
 from ..types import Conditioning
 from .chain import Chain, check_links
@@ -52,8 +50,8 @@ def _check_single(conditioning: Conditioning, name: str) -> None:
                 )
 
 
-def empty_latent(model: ModelPatcher, vae: Any, width: int, height: int) -> Tensor:
-    """Of one map, (1, C, h, w)."""
+def empty_map(model: ModelPatcher, vae: Any, width: int, height: int) -> Tensor:
+    """The empty latent of one map, (1, C, h, w). ValueError for a size that is not of whole cells."""
     cell = vae.spacial_compression_encode()
     for name, size in (("width", width), ("height", height)):
         if size % cell or size < cell:
@@ -62,11 +60,7 @@ def empty_latent(model: ModelPatcher, vae: Any, width: int, height: int) -> Tens
             raise ValueError(
                 f"{name} is {size}, but this VAE has cells of {cell} pixels; the nearest sizes are {near}."
             )
-    return torch.zeros(
-        (1, model.get_model_object("latent_format").latent_channels, height // cell, width // cell),
-        device=comfy.model_management.intermediate_device(),
-        dtype=comfy.model_management.intermediate_dtype(),
-    )
+    return empty_latent(model, vae, width, height)
 
 
 def given_maps(chain: Chain, vae: Any, width: int, height: int, count: int) -> dict[str, Given]:

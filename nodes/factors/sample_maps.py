@@ -18,7 +18,7 @@ from ..progress_text import show_text
 from ..sampler_inputs import Sampling, sampler_inputs
 from ..types import Conditioning, FinesseFactor
 from .chain import Chain, FinesseFactorChain, as_chain
-from .chain_inputs import check_inputs, early_stop, empty_latent, given_maps
+from .chain_inputs import check_inputs, early_stop, empty_map, given_maps
 from .chain_sampling import Batch, ChainSampler
 from .control import LoadedFactor
 from .get_maps import FactorMaps, FinesseFactorMaps
@@ -89,7 +89,7 @@ class SampleConditionMaps(io.ComfyNode):
             negative,
             links,
             given_maps(links, vae, width, height, count),
-            empty_latent(model, vae, width, height),
+            empty_map(model, vae, width, height),
             Sampling(steps, cfg, sampler_name, scheduler),
             order == TOGETHER,
             early_stop(links, palette, custom_palette, objects, minimal_area, stop_at, keep),

@@ -10,17 +10,17 @@ import comfy.sample
 import comfy.utils
 import latent_preview
 import node_helpers
-import torch
 import torch.nn.functional as F
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 from torch import Tensor
 from typing_extensions import override
 
-from ...core.small_objects.boxes import Box, ceil_to
+from ...core.small_objects.boxes import Box
 from ...core.small_objects.compositing import composite, fill_from_around
 from ...core.small_objects.region import PlannedEdit, plan_edit
 from ..categories import LAYERS
+from ..latents import empty_latent
 from ..sampler_inputs import Sampling, sampler_inputs
 from ..small_objects.inpaint_box import encode_edit
 from ..types import Conditioning
@@ -76,7 +76,7 @@ class ReferenceBackground(io.ComfyNode):
             return io.NodeOutput(fitted(background[..., :3], width, height))
         settings = Sampling(steps, cfg, sampler_name, scheduler)
         if source == DRAW:
-            latent = {"samples": _empty(model, vae, width, height)}
+            latent = {"samples": empty_latent(model, vae, width, height)}
             drawn = _sample(model, vae, positive, negative, latent, seed, settings)
             return io.NodeOutput(drawn[:, :height, :width])
         edit = _without_object(selected, vae.spacial_compression_encode())
@@ -150,16 +150,6 @@ def _without_object(mask: Tensor, cell: int) -> PlannedEdit:
             f"mask and the {cell} px around it leave nothing of the photo to keep; choose draw as source."
         )
     return edit
-
-
-def _empty(model: ModelPatcher, vae: Any, width: int, height: int) -> Tensor:
-    """The empty latent of the smallest picture that covers the photo."""
-    cell, channels = vae.spacial_compression_encode(), model.model.latent_format.latent_channels
-    return torch.zeros(
-        (1, channels, ceil_to(height, cell) // cell, ceil_to(width, cell) // cell),
-        device=comfy.model_management.intermediate_device(),
-        dtype=comfy.model_management.intermediate_dtype(),
-    )
 
 
 def _sample(
