@@ -51,5 +51,4 @@ def place_for(text: str, size: int) -> np.ndarray:
     """uint8 (size, size, 3), the place that `text` names, with nothing there."""
     place = next(name for name, known in PLACES.items() if known.phrase in text)
     horizon = sum(PLACES[place].horizon) / 2
-    image = draw_background(place, horizon, size, np.random.default_rng(0)).image
-    return np.clip(image + 0.5, 0, 255).astype(np.uint8)
+    return draw_background(place, horizon, size, np.random.default_rng(0)).pixels

@@ -91,8 +91,8 @@ def _edit(photo: Scene, kind: str, rng: np.random.Generator) -> Edit:
     )
     wanted = str(rng.choice([other for other in choices if other != now]))
     place = str(rng.choice([other for other in BACKGROUNDS if other != photo.background]))
-    image = draw_background(place, rng.uniform(*PLACES[place].horizon), SIZE, rng).image
-    return Edit(photo, kind, wanted, place, np.clip(image + 0.5, 0, 255).astype(np.uint8))
+    reference = draw_background(place, rng.uniform(*PLACES[place].horizon), SIZE, rng).pixels
+    return Edit(photo, kind, wanted, place, reference)
 
 
 class Jury:

@@ -68,8 +68,8 @@ def empty_places(count: int, size: int, seed: int) -> dict[str, Tensor]:
         rng = np.random.default_rng([seed, number])
         place = PLACES[BACKGROUNDS[number % len(BACKGROUNDS)]]
         horizon = rng.uniform(*place.horizon)
-        image = draw_background(BACKGROUNDS[number % len(BACKGROUNDS)], horizon, size, rng).image
-        pixels.append(np.clip(image + 0.5, 0, 255).astype(np.uint8).transpose(2, 0, 1))
+        drawn = draw_background(BACKGROUNDS[number % len(BACKGROUNDS)], horizon, size, rng)
+        pixels.append(drawn.pixels.transpose(2, 0, 1))  # HWC -> CHW
         captions.append(caption_row(place.phrase if rng.random() < 0.5 else place.phrase.split(" ", 1)[1]))
     return {"pixels": torch.from_numpy(np.stack(pixels)), "caption": torch.from_numpy(np.stack(captions))}
 

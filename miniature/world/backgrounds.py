@@ -16,7 +16,7 @@ Colour = Sequence[float]
 
 
 @dataclass
-class Canvas:
+class SceneCanvas:
     """A square picture that is being painted: RGB (H, W, 3) float32 in 0..255 and labels (H, W) uint8."""
 
     size: int
@@ -30,6 +30,11 @@ class Canvas:
         self.x = self.y = (np.arange(self.size, dtype=np.float32) + 0.5) / self.size
         self.image = np.empty((self.size, self.size, 3), np.float32)
         self.labels = np.empty((self.size, self.size), np.uint8)
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """The picture as uint8 (H, W, 3)."""
+        return np.clip(self.image + 0.5, 0, 255).astype(np.uint8)
 
     def gradient(self, *colours: Colour, top: float = 0.0, bottom: float = 1.0) -> np.ndarray:
         """A gradient (H, 1, 3) through colours from top to bottom."""
@@ -87,7 +92,7 @@ class Canvas:
         self.image += added if mask is None else added * mask[..., None]
 
 
-def draw_grass(canvas: Canvas, rng: np.random.Generator) -> None:
+def draw_grass(canvas: SceneCanvas, rng: np.random.Generator) -> None:
     """Draw a rolling meadow under a summer sky."""
     _day_sky(canvas, rng)
     hill = canvas.below(canvas.horizon - 0.03 + canvas.wave(rng, 0.04))
@@ -97,7 +102,7 @@ def draw_grass(canvas: Canvas, rng: np.random.Generator) -> None:
     canvas.blobs(rng, 9, [(22, 20, 4), (-20, -22, -8)], (canvas.horizon + 0.1, 1), (0.06, 0.2), 0.4, meadow)
 
 
-def draw_beach(canvas: Canvas, rng: np.random.Generator) -> None:
+def draw_beach(canvas: SceneCanvas, rng: np.random.Generator) -> None:
     """Draw sand, a strip of sea and a bright sky."""
     _day_sky(canvas, rng)
     line = canvas.horizon
@@ -113,7 +118,7 @@ def draw_beach(canvas: Canvas, rng: np.random.Generator) -> None:
     canvas.blobs(rng, 8, [(10, 12, 14), (-18, -20, -20)], (line + 0.1, 1), (0.08, 0.22), 0.3, sand)
 
 
-def draw_snow(canvas: Canvas, rng: np.random.Generator) -> None:
+def draw_snow(canvas: SceneCanvas, rng: np.random.Generator) -> None:
     """Draw snowdrifts under a pale winter sky, with a far ridge."""
     canvas.fill(canvas.gradient((150, 184, 222), (222, 232, 242), bottom=canvas.horizon), "sky-other")
     peak, slope = rng.random(2)
@@ -132,7 +137,7 @@ def draw_snow(canvas: Canvas, rng: np.random.Generator) -> None:
     canvas.blobs(rng, 8, [(-24, -17, -7), (14, 11, 6)], (canvas.horizon + 0.1, 1), (0.08, 0.24), 0.3, snow)
 
 
-def draw_night(canvas: Canvas, rng: np.random.Generator) -> None:
+def draw_night(canvas: SceneCanvas, rng: np.random.Generator) -> None:
     """Draw the moon and soft stars over a dark hill."""
     canvas.fill(
         canvas.gradient((18, 22, 66), (62, 62, 128), (112, 92, 150), bottom=canvas.horizon), "sky-other"
@@ -147,7 +152,7 @@ def draw_night(canvas: Canvas, rng: np.random.Generator) -> None:
     canvas.blobs(rng, 6, [(14, 20, 18), (-10, -14, -12)], (canvas.horizon + 0.1, 1), (0.1, 0.22), 0.4, hill)
 
 
-def draw_forest(canvas: Canvas, rng: np.random.Generator) -> None:
+def draw_forest(canvas: SceneCanvas, rng: np.random.Generator) -> None:
     """Draw soft treetops and trunks behind a mossy clearing."""
     canvas.fill(canvas.gradient((74, 130, 74), (150, 184, 108), (70, 116, 66), bottom=canvas.horizon), "tree")
     for place in np.arange(5) / 5 + 0.2 * rng.random(5):
@@ -162,7 +167,7 @@ def draw_forest(canvas: Canvas, rng: np.random.Generator) -> None:
     )
 
 
-def draw_room(canvas: Canvas, rng: np.random.Generator) -> None:
+def draw_room(canvas: SceneCanvas, rng: np.random.Generator) -> None:
     """Draw a painted wall, a wooden floor and a rug."""
     wall = WALLS[rng.integers(len(WALLS))]
     canvas.fill(canvas.gradient(wall, np.multiply(wall, 0.88), bottom=canvas.horizon), "wall-other")
@@ -181,7 +186,7 @@ def draw_room(canvas: Canvas, rng: np.random.Generator) -> None:
     canvas.cover(np.clip((0.8 - away) * canvas.size * 0.13 + 0.5, 0, 1) * 0.35, (255, 246, 230))
 
 
-def draw_street(canvas: Canvas, rng: np.random.Generator) -> None:
+def draw_street(canvas: SceneCanvas, rng: np.random.Generator) -> None:
     """Draw house fronts, a pavement and a road."""
     _day_sky(canvas, rng)
     edges = np.concatenate([[-0.02], np.arange(1, 4) / 4 + 0.12 * (rng.random(3) - 0.5), [1.02]])
@@ -201,7 +206,7 @@ def draw_street(canvas: Canvas, rng: np.random.Generator) -> None:
     canvas.cover(dashes[None] * (canvas.below(middle) - canvas.below(middle + 0.035)) * 0.8, (236, 226, 190))
 
 
-def draw_table(canvas: Canvas, rng: np.random.Generator) -> None:
+def draw_table(canvas: SceneCanvas, rng: np.random.Generator) -> None:
     """Draw a laid table in front of a wall."""
     wall = WALLS[rng.integers(len(WALLS))]
     canvas.fill(
@@ -230,7 +235,7 @@ class Background:
 
     phrase: str
     horizon: tuple[float, float]
-    draw: Callable[[Canvas, np.random.Generator], None]
+    draw: Callable[[SceneCanvas, np.random.Generator], None]
 
 
 PLACES: dict[str, Background] = {
@@ -247,9 +252,9 @@ BACKGROUNDS = tuple(PLACES)
 """The names of all backgrounds."""
 
 
-def draw_background(name: str, horizon: float, size: int, rng: np.random.Generator) -> Canvas:
+def draw_background(name: str, horizon: float, size: int, rng: np.random.Generator) -> SceneCanvas:
     """Draw one background. The generator decides its details, which are the same at every size."""
-    canvas = Canvas(size, horizon)
+    canvas = SceneCanvas(size, horizon)
     PLACES[name].draw(canvas, rng)
     return canvas
 
@@ -260,7 +265,7 @@ def _span(line: np.ndarray) -> slice:
     return slice(int(where[0]), int(where[-1]) + 1) if len(where) else slice(0, 0)
 
 
-def _day_sky(canvas: Canvas, rng: np.random.Generator) -> None:
+def _day_sky(canvas: SceneCanvas, rng: np.random.Generator) -> None:
     deep = SKIES[rng.integers(len(SKIES))]
     canvas.fill(canvas.gradient(deep, (226, 240, 248), bottom=canvas.horizon), "sky-other")
     canvas.blobs(rng, 4, [(60, 50, 36), (40, 34, 26)], (0.03, canvas.horizon * 0.7), (0.07, 0.17), 0.35)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import astuple
 
 import numpy as np
 
+from ...core.maps.objects import box_of
 from ...core.maps.palettes import COCO_STUFF
-from .backgrounds import Canvas, draw_background
+from .backgrounds import SceneCanvas, draw_background
 from .captions import caption
 from .layout import Placement, compose
 from .scene import Scene, SceneObject
@@ -58,11 +60,12 @@ def scene(
         for number, (placed, frame) in enumerate(zip(layout.placements, frames, strict=True), 1)
         if (owner == number).any()
     )
-    image = np.clip(canvas.image + 0.5, 0, 255).astype(np.uint8)
-    return Scene(image, text, layout.background, objects, canvas.labels, layout.horizon)
+    return Scene(canvas.pixels, text, layout.background, objects, canvas.labels, layout.horizon)
 
 
-def _draw(canvas: Canvas, owner: np.ndarray, number: int, placed: Placement) -> tuple[int, int, int, int]:
+def _draw(
+    canvas: SceneCanvas, owner: np.ndarray, number: int, placed: Placement
+) -> tuple[int, int, int, int]:
     """Draw one object over the canvas, its labels and the owner map, and return its frame in pixels."""
     size = canvas.size
     width, height = max(1, round(placed.width * size)), max(1, round(placed.height * size))
@@ -79,7 +82,7 @@ def _draw(canvas: Canvas, owner: np.ndarray, number: int, placed: Placement) -> 
     return x, y, width, height
 
 
-def _shade(canvas: Canvas, x: float, y: float, width: int) -> None:
+def _shade(canvas: SceneCanvas, x: float, y: float, width: int) -> None:
     """Draw a soft contact shadow around (x, y), in pixels."""
     reach, thick = 0.6 * width, max(1.0, 0.1 * width)
     top, bottom = max(0, int(y - 2 * thick)), min(canvas.size, int(y + 2 * thick) + 1)
@@ -90,16 +93,13 @@ def _shade(canvas: Canvas, x: float, y: float, width: int) -> None:
 
 
 def _describe(placed: Placement, frame: tuple[int, int, int, int], mask: np.ndarray) -> SceneObject:
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    x, y = int(columns[0]), int(rows[0])
-    box = (x, y, int(columns[-1]) + 1 - x, int(rows[-1]) + 1 - y)
     sprite = placed.sprite
     return SceneObject(
         sprite.name,
         placed.colour,
         sprite.action,
         sprite.variant,
-        box,
+        astuple(box_of(mask)),
         mask,
         placed.depth,
         sprite,
