@@ -11,6 +11,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 from torchvision.transforms.functional import to_pil_image
 from transformers import CLIPModel, CLIPProcessor
 
+from ..core.images import to_bytes
 from ..miniature.model import judges
 from ..miniature.world.things import COLOURS, THINGS
 from .frechet import frechet_distance
@@ -98,7 +99,7 @@ class ClipJury(Jury):
     def features(self, pixels: Tensor) -> Tensor:
         if self.inception is None:
             return self._embeddings(pixels)
-        return torch.cat([self.inception((cut[None] * 255).round().byte())[0] for cut in self._cuts(pixels)])
+        return torch.cat([self.inception(to_bytes(cut[None]))[0] for cut in self._cuts(pixels)])
 
     @torch.no_grad()
     def scores(self, pixels: Tensor, prompt: str) -> Tensor:

@@ -56,7 +56,7 @@ class Jury:
         self.device, self.steps = device, steps
         self.models = models.load(folder, device=device)
         self.size = self.models.vae.config.sample_size
-        self.cell = models.cell_of(self.models.vae)
+        self.cell = sampling.cell_of(self.models.vae)
         weights = folder / "judges"
         self.classifier = judges.load_judge(judges.Classifier(), weights / "classifier.safetensors").to(
             device

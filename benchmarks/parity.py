@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..miniature.model import networks as models
+from ..training.models.sampling import cell_of
 
 PROMPT, NEGATIVE = "a red car left of a dog on grass", ""
 GUIDANCE = 5.0
@@ -67,7 +68,7 @@ class Given:
 
 def _given(pipeline: models.Miniature, steps: int) -> Given:
     generator = torch.Generator().manual_seed(0)
-    side, scale = pipeline.unet.config.sample_size, models.cell_of(pipeline.vae)
+    side, scale = pipeline.unet.config.sample_size, cell_of(pipeline.vae)
     mask = torch.zeros(1, side, side)
     mask[:, side // 4 : side // 2, side // 3 :] = 1.0
     scheduler = EulerDiscreteScheduler.from_config(pipeline.scheduler.config, timestep_spacing="trailing")

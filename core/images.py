@@ -1,4 +1,4 @@
-"""Pictures and masks as ComfyUI hands them on, checked."""
+"""Pictures and masks as ComfyUI hands them on: checked, and in bytes."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ def check_image(image: Tensor, name: str) -> None:
             f"{name} holds {count} values that are NaN or infinite; check the node that made it "
             "(a VAE that overflows in half precision is run with --fp32-vae)."
         )
+
+
+def to_bytes(values: Tensor) -> Tensor:
+    """uint8 of values in [0, 1], in any shape: rounded, and clamped where they lie outside."""
+    return (values.float().clamp(0, 1) * 255).round().byte()
 
 
 def check_mask(mask: Tensor, image: Tensor) -> Tensor | None:

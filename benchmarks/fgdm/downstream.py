@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ...core.images import to_bytes
 from ...core.maps.palettes import COCO_STUFF
 from ...miniature.model import judges
 from ...miniature.world.palette import PALETTE
@@ -59,4 +60,4 @@ def _made(studio: Studio) -> dict[str, Tensor]:
     drawn = studio.pictures([prompt.text for prompt in prompts], best.tolist(), hints)
     numbers = torch.tensor([COCO_STUFF.index(label) for label in PALETTE.labels], device=labels.device)
     large = F.interpolate(numbers[labels][:, None].float(), size=drawn.shape[-2:])[:, 0]
-    return {"pixels": (drawn * 255).byte().cpu(), "labels": large.byte().cpu()}
+    return {"pixels": to_bytes(drawn).cpu(), "labels": large.byte().cpu()}

@@ -117,7 +117,7 @@ class Studio:
         """Segmentation maps (B, 3, 64, 64); judge: of a chunk's maps, seen halfway, the rows that go on."""
 
         def draw(rows: slice) -> Tensor:
-            guidance, cells = self.config.map_guidance, MAP_SIZE // models.cell_of(self.models.vae)
+            guidance, cells = self.config.map_guidance, MAP_SIZE // sampling.cell_of(self.models.vae)
             sampled = Rows(
                 len(texts[rows]),
                 sampling.timesteps(steps),
@@ -140,8 +140,7 @@ class Studio:
 
     def decoded(self, maps: Tensor) -> Tensor:
         """Labels of PALETTE (B, H, W) whose colours are nearest to maps (B, 3, H, W)."""
-        pixels = (maps * 255).round().byte().movedim(1, -1).cpu().numpy()  # BCHW -> BHWC
-        return torch.from_numpy(PALETTE.decode(pixels)).long().to(maps.device)
+        return torch.from_numpy(PALETTE.decode(sampling.to_arrays(maps))).long().to(maps.device)
 
     @torch.no_grad()
     def features(self, pixels: Tensor) -> Tensor:

@@ -126,8 +126,8 @@ class Studio:
     def factored(self, seeds: int, steps: int) -> Tensor:
         """One picture (1, 3, H, W) of the map of most recall."""
         maps = self._decoded(self.chain(seeds, steps)[SEGMENTATION])
-        pixels = (maps * 255).round().byte().movedim(1, -1).cpu().numpy()  # BCHW -> BHWC
-        self.controlled.hint = maps[ranked(COCO_STUFF.decode(pixels), WANTED)[0].index][None]
+        labels = COCO_STUFF.decode(sampling.to_arrays(maps))
+        self.controlled.hint = maps[ranked(labels, WANTED)[0].index][None]
         return self.pictures(1, self.controlled)
 
     def _decoded(self, latents: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from ...core.factors.selection import passes, until_found
+from ...core.images import to_bytes
 from ...miniature.world.scenes import scene
 from ...miniature.world.things import ON_MAPS
 from ...training.loop.cache import cached, code_hash, file_hash
@@ -138,7 +139,7 @@ class Bench:
             labels = self.maps(steps)["labels"][torch.arange(len(some)), chosen[: len(some)]]
             hints = self.studio.table[labels.long()].movedim(-1, 1) / 255
             drawn = self.studio.pictures([p.text for p in some], chosen[: len(some)].tolist(), hints)
-            return {"recall": recalls(self.studio.segmented(drawn), some), "pixels": (drawn * 255).byte()}
+            return {"recall": recalls(self.studio.segmented(drawn), some), "pixels": to_bytes(drawn)}
 
         causes = {"drawn": self.arguments.drawn, "chosen": chosen.tolist(), "steps": steps}
         return self.kept(f"pictures-{name}", make, **causes, **self.of_pictures)["recall"]
@@ -244,7 +245,7 @@ def table2(bench: Bench) -> dict[str, float]:
             return {
                 "recall": recalls(labels, other.prompts),
                 "labels": labels,
-                "pixels": (drawn * 255).byte(),
+                "pixels": to_bytes(drawn),
             }
 
         found = other.kept("distillation", make, **other.of_pictures)

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ...core.images import to_bytes
 from ...training.loop.cache import cached, code_hash, file_hash
 from ...training.loop.config import option, parse, words
 from ...training.loop.measure import timed
@@ -89,7 +90,7 @@ class Job:
                 for edit, fitted in zip(edits, studio.fit(edits), strict=True)
             ]
             drawn = {name: [row[name] for row in rows] for name in variants}
-        return {name: (torch.stack(rows) * 255).round().byte().cpu() for name, rows in drawn.items()}
+        return {name: to_bytes(torch.stack(rows)).cpu() for name, rows in drawn.items()}
 
 
 def device() -> torch.device:

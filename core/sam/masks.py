@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..images import to_bytes
+
 MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 LEAST_IOU = 0.88
 LEAST_STABILITY = 0.95
@@ -36,7 +38,7 @@ def size_in_model(height: int, width: int, side: int) -> tuple[int, int]:
 
 def model_input(picture: Tensor, side: int) -> Tensor:
     """A picture (H, W, 3) in [0, 1] for the model: (1, 3, side, side) on the CPU, zero beyond the picture."""
-    pixels = (picture.cpu().float().clamp(0, 1) * 255).round().byte().movedim(-1, 0)[None]  # HWC -> 1CHW
+    pixels = to_bytes(picture.cpu()).movedim(-1, 0)[None]  # HWC -> 1CHW
     size = size_in_model(*picture.shape[:2], side)
     # in bytes on the CPU, because there torch rounds as Pillow does, which Meta's code resizes with
     pixels = F.interpolate(pixels, size, mode="bilinear", antialias=True).float()

@@ -64,11 +64,6 @@ def build_vae(size: int) -> AutoencoderKL:
     )
 
 
-def cell_of(vae: AutoencoderKL) -> int:
-    """Pixels a latent cell and side: every level but the last halves."""
-    return 2 ** (len(vae.config.block_out_channels) - 1)
-
-
 def build_unet(in_channels: int = 4) -> UNet2DConditionModel:
     return UNet2DConditionModel(
         sample_size=16,

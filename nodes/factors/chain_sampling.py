@@ -14,6 +14,7 @@ import latent_preview
 import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
+from torchvision.utils import make_grid
 
 from ...core.factors.chain import judged_first, judged_place
 from ...core.factors.selection import Judge, RecallJudge, Rows, Trajectory, passes, until_found
@@ -200,15 +201,8 @@ class GridPreview:
         if self.latents is None:
             self.latents = clean.new_zeros(self.count, *clean.shape[1:])
         self.latents[places] = clean
-        return self.previewer.decode_latent_to_preview_image("JPEG", tiled(self.latents))
+        return self.previewer.decode_latent_to_preview_image("JPEG", self._grid()[None])
 
-
-def tiled(latents: Tensor) -> Tensor:
-    """Latents (N, C, h, w) side by side in one (1, C, rows h, columns w), about as wide as high."""
-    count, channels, height, width = latents.shape
-    columns = math.ceil(math.sqrt(count))
-    rows = math.ceil(count / columns)
-    cells = latents.new_zeros(rows * columns, channels, height, width)
-    cells[:count] = latents
-    cells = cells.reshape(rows, columns, channels, height, width).permute(2, 0, 3, 1, 4)
-    return cells.reshape(1, channels, rows * height, columns * width)
+    def _grid(self) -> Tensor:
+        """All latents side by side (C, rows h, columns w), about as wide as high."""
+        return make_grid(self.latents, nrow=math.ceil(math.sqrt(self.count)), padding=0)

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image
+import torch
+from torchvision.transforms.functional import to_pil_image
+from torchvision.utils import make_grid
 
 from ...core.maps.recall import Candidate
 from ..page_pictures import picture_for_page
@@ -28,8 +30,10 @@ def candidate_grid(
     thumbnails = [scaled(maps[candidate.index], 1, THUMBNAIL) for candidate in candidates]
     columns = math.ceil(math.sqrt(len(thumbnails)))
     height, width = thumbnails[0].shape[:2]
+    tiles = torch.from_numpy(np.stack(thumbnails)).movedim(-1, 1)  # BHWC -> BCHW
+    sheet = to_pil_image(make_grid(tiles, nrow=columns, padding=0))
     grid = {
-        "sheet": picture_for_page(Image.fromarray(_tiled(thumbnails, columns)), "candidates"),
+        "sheet": picture_for_page(sheet, "candidates"),
         "columns": columns,
         "width": width,
         "height": height,
@@ -49,12 +53,3 @@ def _row(rank: int, candidate: Candidate) -> dict[str, Any]:
         "found": candidate.found,
         "missing": candidate.missing,
     }
-
-
-def _tiled(tiles: Sequence[np.ndarray], columns: int) -> np.ndarray:
-    """Tiles (H, W, 3) of one size in rows of `columns`; the last row is filled up with black."""
-    height, width = tiles[0].shape[:2]
-    rows = math.ceil(len(tiles) / columns)
-    sheet = np.zeros((rows, columns, height, width, 3), np.uint8)
-    sheet.reshape(-1, height, width, 3)[: len(tiles)] = tiles
-    return sheet.swapaxes(1, 2).reshape(rows * height, columns * width, 3)

@@ -10,7 +10,7 @@ import numpy as np
 from comfy_api.latest import io
 from torch import Tensor
 
-from ...core.images import check_image
+from ...core.images import check_image, to_bytes
 from ...core.maps.custom_palette import EXAMPLE, custom_palette
 from ...core.maps.palettes import COCO_STUFF, PALETTES, Palette
 from ...core.maps.prompt_objects import labels_from, shown_by
@@ -93,7 +93,7 @@ def chosen_palette(
 def pixels_of(image: Tensor, name: str) -> np.ndarray:
     """uint8 RGB (B, H, W, 3) of an IMAGE; a fourth channel is left out. ValueError names the input."""
     check_image(image, name)
-    return (image[..., :3].clamp(0, 1) * 255).round().byte().cpu().numpy()
+    return to_bytes(image[..., :3]).cpu().numpy()
 
 
 def labels_of(pixels: np.ndarray, palette: Palette) -> np.ndarray:

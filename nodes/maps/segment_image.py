@@ -6,13 +6,12 @@ from typing import Any
 
 import comfy.model_management
 import comfy.utils
-import numpy as np
 import torch
 from comfy_api.latest import io, ui
 from torch import Tensor
 from typing_extensions import override
 
-from ...core.images import check_image
+from ...core.images import check_image, to_bytes
 from ...core.maps.conversion import Conversion, relabel
 from ...core.maps.foreign_labels import counterparts_of
 from ..categories import CONDITION_MAPS
@@ -85,17 +84,13 @@ class SegmentImage(io.ComfyNode):
         lines: list[str] = []
         for part in image[..., :3].split(BATCH):
             comfy.model_management.throw_exception_if_processing_interrupted()
-            for labels in model.labels(_bytes(part)):
+            for labels in model.labels(to_bytes(part).cpu().numpy()):
                 painted = relabel(labels.numpy(), model.names, to, target)
                 maps.append(torch.from_numpy(painted.painted).float() / 255)
                 lines.append(f"picture {len(maps)}: {_shown(painted)}")
             progress.update(len(part))
         report = "\n".join(lines)
         return io.NodeOutput(torch.stack(maps), report, ui=ui.PreviewText(report))
-
-
-def _bytes(pictures: Tensor) -> np.ndarray:
-    return (pictures.float().clamp(0, 1) * 255).round().byte().cpu().numpy()
 
 
 def _shown(painted: Conversion) -> str:

@@ -8,6 +8,7 @@ from comfy_api.latest import io
 from PIL import Image
 from torch import Tensor
 
+from ...core.images import to_bytes
 from ..page_pictures import picture_for_page
 
 UI_KEY = "finesse_box"
@@ -32,8 +33,7 @@ def picker_data(node: type[io.ComfyNode], image: Tensor, cell: int, levels: int)
     height, width = image.shape[1:3]
     data: dict[str, Any] = {"width": width, "height": height, "cell": cell, "levels": levels}
     if node.hidden is not None and node.hidden.unique_id is not None:  # not alone, but in a page's workflow
-        pixels = (image[0, ..., :3].clamp(0, 1) * 255).round().byte().cpu().numpy()
-        picture = Image.fromarray(pixels)
+        picture = Image.fromarray(to_bytes(image[0, ..., :3]).cpu().numpy())
         picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
         data["picture"] = picture_for_page(picture, "box", "jpg")
     return data

@@ -1,11 +1,11 @@
-"""Pictures and masks, checked: what is let in, and what is said of the others."""
+"""Pictures and masks: what is let in, what is said of the others, and their bytes."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 import torch.nn.functional as F
-from finesse.core.images import check_image, check_mask, unit_mask
+from finesse.core.images import check_image, check_mask, to_bytes, unit_mask
 
 
 @pytest.mark.parametrize("image", [torch.zeros(4, 4, 3), torch.zeros(1, 4, 4, 1), torch.zeros(0, 4, 4, 3)])
@@ -66,3 +66,17 @@ def test_the_overshoot_of_bicubic_scaling_is_named_with_its_remedy():
     said = r"mask has values from -0\.\d+ to 1\.\d+; .* Bicubic scaling overshoots: scale it by bilinear"
     with pytest.raises(ValueError, match=said):
         check_mask(scaled, torch.zeros(1, 32, 32, 3))
+
+
+def test_bytes_are_rounded_and_clamped():
+    values = torch.tensor([[-0.1, 0, 0.5, 0.1251], [1, 1.2, 0.4 / 255, 0.6 / 255]])
+    for given in (values, values.double()):
+        found = to_bytes(given)
+        assert found.dtype == torch.uint8
+        assert found.tolist() == [[0, 0, 128, 32], [255, 255, 0, 1]]
+
+
+def test_bytes_divided_in_any_precision_come_back():
+    every = torch.arange(256, dtype=torch.uint8)
+    for dtype in (torch.float16, torch.float32, torch.float64):
+        assert torch.equal(to_bytes(every.to(dtype) / 255), every)

@@ -14,7 +14,10 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
+from torchvision.transforms.functional import to_pil_image
 from transformers import AutoConfig, AutoImageProcessor, AutoModelForDepthEstimation
+
+from ...core.images import to_bytes
 
 MODELS = ("DPTForDepthEstimation", "DepthAnythingForDepthEstimation")
 STEEPNESS = 2 * math.pi  # ControlNet's `a`: the normal's component towards the viewer
@@ -96,14 +99,9 @@ def sketches(pictures: Tensor) -> Tensor:
     return ((contrast - FAINT) / (BRIGHT - FAINT)).clamp(0, 1) * (contrast / crest) ** SHARPNESS
 
 
-def grey(values: Tensor) -> Image.Image:
-    """Values (H, W) in 0..1 as a picture with one channel."""
-    return Image.fromarray((values * 255).round().byte().cpu().numpy())
-
-
-def colour(values: Tensor) -> Image.Image:
-    """Values (3, H, W) in 0..1 as an RGB picture."""
-    return Image.fromarray((values * 255).round().byte().permute(1, 2, 0).cpu().contiguous().numpy())
+def as_picture(values: Tensor) -> Image.Image:
+    """(H, W) or (3, H, W) in 0..1 as a picture of one channel or of three."""
+    return to_pil_image(to_bytes(values).cpu())
 
 
 def _sobel(pictures: Tensor) -> tuple[Tensor, Tensor]:

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from ...core.maps.palettes import COCO_STUFF
 from ..loop.cache import code_hash, file_hash
 from .ahead import ahead
-from .map_estimators import DepthModel, colour, grey, normals, sketches
+from .map_estimators import DepthModel, as_picture, normals, sketches
 from .map_samples import MapSample, pack_maps
 from .map_sources import CocoPicture, Square, pose, segmentation
 from .shard_set import ShardSet, named
@@ -165,10 +165,10 @@ def _estimate(recipe: Recipe, batch: Sequence[_Drawn]) -> dict[str, list[Image.I
     found = {}
     if recipe.depth_model:
         nearness = recipe.depth_model(torch.stack([item.pixels for item in batch]), recipe.resolution)
-        found["depth"] = [grey(values) for values in nearness]
-        found["normal"] = [colour(values) for values in normals(nearness)]
+        found["depth"] = [as_picture(values) for values in nearness]
+        found["normal"] = [as_picture(values) for values in normals(nearness)]
     if "sketch" in recipe.conditions:
         pictures = torch.stack([pil_to_tensor(item.sample.picture) for item in batch])
         lines = sketches(pictures.to(recipe.device).float() / 255)
-        found["sketch"] = [grey(values) for values in lines]
+        found["sketch"] = [as_picture(values) for values in lines]
     return found

@@ -167,5 +167,4 @@ class Maker:
 
     def _painted(self, latents: Tensor) -> np.ndarray:
         """Latents (B, C, h, w) as RGB uint8 (B, H, W, 3)."""
-        pixels = sampling.decode(self.base.vae, latents.float())
-        return (pixels * 255).round().byte().movedim(1, -1).cpu().numpy()
+        return sampling.to_arrays(sampling.decode(self.base.vae, latents.float()))

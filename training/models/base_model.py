@@ -14,6 +14,7 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 
 from ...core.files import read_json
 from ...core.schedule import NoiseSchedule
+from .sampling import cell_of
 
 INPAINTING, PLAIN = 9, 4  # channels that a UNet reads
 KINDS = {
@@ -63,8 +64,8 @@ class BaseModel:
 
     @property
     def cell(self) -> int:
-        """Pixels a latent cell and side: every level of the VAE but the last halves."""
-        return 2 ** (len(self.vae.config.block_out_channels) - 1)
+        """Pixels a latent cell and side."""
+        return cell_of(self.vae)
 
     def check_side(self, name: str, side: int) -> None:
         """Raise ValueError, with the setting's name, for a picture's side that is not whole latent cells."""

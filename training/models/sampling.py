@@ -10,6 +10,10 @@ from diffusers import AutoencoderKL, DDPMScheduler, DPMSolverMultistepScheduler
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchvision.transforms.functional import to_pil_image
+from torchvision.utils import make_grid
+
+from ...core.images import to_bytes
 
 # What a solver takes from a base's scheduler; the steps themselves are the same for every base
 OF_BASE = (
@@ -102,6 +106,11 @@ def guided(added: Mapping[str, Tensor], pooled: Tensor) -> dict[str, Tensor]:
     return {"text_embeds": both, "time_ids": added["time_ids"].expand(len(both), -1)}
 
 
+def cell_of(vae: AutoencoderKL) -> int:
+    """Pixels a latent cell and side: every level of the VAE but the last halves."""
+    return 2 ** (len(vae.config.block_out_channels) - 1)
+
+
 @torch.no_grad()
 def encode(vae: AutoencoderKL, pixels: Tensor, *, fast: bool = False) -> Tensor:
     """Scaled latents (the posterior's mean) of pixels (B, 3, H, W) in [0, 1]; `fast` computes in bfloat16."""
@@ -134,12 +143,12 @@ def noise_for(seeds: Sequence[int], shape: Sequence[int], device: torch.device |
     return torch.stack(rows).to(device)
 
 
+def to_arrays(pixels: Tensor) -> np.ndarray:
+    """Pictures (B, 3, H, W) in [0, 1] as uint8 (B, H, W, 3)."""
+    return to_bytes(pixels).movedim(1, -1).cpu().numpy()
+
+
 def grid(pixels: Tensor, columns: int, zoom: int = 1) -> Image.Image:
     """Pictures (B, 3, H, W) in [0, 1] side by side, `columns` a row."""
-    count, _, height, width = pixels.shape
-    rows = -(-count // columns)
-    sheet = np.zeros((rows * height, columns * width, 3), np.uint8)
-    for i, picture in enumerate((pixels * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()):
-        y, x = i // columns * height, i % columns * width
-        sheet[y : y + height, x : x + width] = picture
-    return Image.fromarray(sheet).resize((zoom * sheet.shape[1], zoom * sheet.shape[0]), Image.NEAREST)
+    sheet = to_pil_image(make_grid(to_bytes(pixels), nrow=columns, padding=0).cpu())
+    return sheet.resize((zoom * sheet.width, zoom * sheet.height), Image.NEAREST)

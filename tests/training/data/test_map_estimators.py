@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from finesse.training.data.map_estimators import DepthModel, colour, grey, normals, sketches
+from finesse.training.data.map_estimators import DepthModel, as_picture, normals, sketches
 from PIL import Image
 from scipy import ndimage
 from transformers import DepthAnythingConfig, DPTConfig, DPTForSemanticSegmentation
@@ -87,7 +87,7 @@ def test_normals_do_not_depend_on_the_size_of_the_map():
     small, large = (normals(nearness)[0, :, 5, 5] for nearness in slope)
     torch.testing.assert_close(small[0] - 0.5, large[0] - 0.5, atol=0, rtol=0.03)
     assert small[0] > 0.501 > small[1]  # nearer to the right: it faces left, which is red
-    assert colour(normals(torch.zeros(1, 4, 4))[0]).getpixel((1, 1)) == (128, 128, 255)
+    assert as_picture(normals(torch.zeros(1, 4, 4))[0]).getpixel((1, 1)) == (128, 128, 255)
 
 
 @pytest.mark.parametrize("angle", [0.0, 0.5, 1.57, 2.3, 4.0])
@@ -129,5 +129,5 @@ def test_a_turned_picture_has_a_turned_sketch():
 
 def test_pictures_of_values():
     values = torch.tensor([[0.0, 0.5], [0.25, 1.0]])
-    assert np.asarray(grey(values)).tolist() == [[0, 128], [64, 255]]
-    assert np.asarray(colour(values.expand(3, -1, -1)))[0, 1].tolist() == [128] * 3
+    assert np.asarray(as_picture(values)).tolist() == [[0, 128], [64, 255]]
+    assert np.asarray(as_picture(values.expand(3, -1, -1)))[0, 1].tolist() == [128] * 3

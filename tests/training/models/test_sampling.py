@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import numpy as np
 import torch
 from finesse.training.models import sampling
 
@@ -47,3 +48,19 @@ def test_sampling_from_a_picture_comes_back_to_it_where_the_noise_is_known():
         read.clear()
         torch.testing.assert_close(sample(strength), clean.expand(2, -1, -1, -1), rtol=0, atol=1e-4)
         assert len(read) == steps
+
+
+def test_a_grid_shows_every_picture_enlarged_in_rows():
+    colours = torch.tensor([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]]).float()
+    sheet = np.asarray(sampling.grid(colours[..., None, None].expand(-1, -1, 2, 3), columns=3, zoom=2))
+    assert sheet.shape == (2 * 2 * 2, 3 * 3 * 2, 3)
+    tiles = sheet.reshape(2, 4, 3, 6, 3).swapaxes(1, 2).reshape(6, -1, 3)
+    for tile, colour in zip(tiles, [*colours, torch.zeros(3)], strict=True):
+        assert (tile == 255 * colour.numpy()).all()
+    assert sampling.grid(torch.ones(1, 3, 4, 4), columns=1).size == (4, 4)
+
+
+def test_pictures_become_arrays_of_bytes():
+    pixels = torch.rand(2, 3, 4, 5)
+    expected = (255 * pixels).round().movedim(1, -1).numpy()
+    assert np.array_equal(sampling.to_arrays(pixels), expected)
