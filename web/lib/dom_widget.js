@@ -1,5 +1,5 @@
 // @ts-check
-// An element as a node's widget, in the classic renderer and in Nodes 2.0.
+// Shows an element as a node's widget, in the classic renderer and in Nodes 2.0.
 
 import { app, chain } from "./comfy.js"
 import { useStyleSheet } from "./dom.js"
@@ -13,33 +13,33 @@ const MARGIN = 10 // around the element, in the classic renderer
  */
 const shown = new Map()
 
-/** Takes the keys of elements that are gone out of it. @type {FinalizationRegistry<string>} */
+/** Removes the keys of elements that no longer exist. @type {FinalizationRegistry<string>} */
 const forgotten = new FinalizationRegistry((key) => {
   if (!shown.get(key)?.deref()) shown.delete(key)
 })
 
-/** The element that last lost the focus, and when. @type {{element: HTMLElement, at: number} | null} */
+/** The element that lost the focus last, and when. @type {{element: HTMLElement, at: number} | null} */
 let blurred = null
 
 /**
- * Host `element` as the widget `name` of `node`.
+ * Show `element` as the widget `name` of `node`.
  *
- * The value is what workflows and prompts save: an object (the page wraps a list for prompts), never the
- * same one changed in place. `setValue` is called with whatever a workflow holds, so it checks. After a
- * change by the user set `widget.value`, and call `recordUndoStep` when the gesture is over.
+ * Workflows and prompts save the value: an object (the page wraps a list for prompts) that is never changed in
+ * place. `setValue` is called with anything that a workflow may hold, so it has to check it. After a change by the
+ * user, set `widget.value`, and call `recordUndoStep` at the end of the gesture.
  *
  * @template {object | string} Value
  * @param {any} node
- * @param {string} name the input's
- * @param {string} type the input's own io type
+ * @param {string} name of the input
+ * @param {string} type the io type of the input
  * @param {HTMLElement} element
  * @param {object} options
  * @param {() => Value} options.getValue
  * @param {(value: any) => void} options.setValue
- * @param {() => any[]} options.surroundings all else that it shows: links, other widgets, runs
- * @param {() => void} options.refresh called in a graph, now and whenever one of the surroundings is another
+ * @param {() => any[]} options.surroundings everything else that it shows: links, other widgets, runs
+ * @param {() => void} options.refresh called while the node is in a graph, at once and after surroundings change
  * @param {number} options.minHeight of the element
- * @param {boolean} [options.socketless] false where the input takes a link, too
+ * @param {boolean} [options.socketless] false if the input takes a link too
  * @returns {any} the widget
  */
 export function addElementWidget(node, name, type, element, options) {
@@ -72,8 +72,8 @@ export function addElementWidget(node, name, type, element, options) {
 }
 
 /**
- * Call `onChange` now, and when something that `read` gives is another than before, until the returned function
- * is called. The page has no event for all that changes around a node: links, widgets, runs, undo.
+ * Call `onChange` now, and each time a value that `read` returns has changed, until the returned function is called.
+ * The page has no event for everything that changes around a node: links, widgets, runs, undo.
  * @param {() => any[]} read
  * @param {() => void} onChange
  * @returns {() => void}
@@ -108,8 +108,8 @@ function takeOver(key, element) {
 }
 
 /**
- * Give the focus to an element's part that takes keys, so that they go on working after Ctrl+Z; again for some
- * frames, because the renderers move the element to its place, which takes the focus away.
+ * Focus the part of an element that takes keys, so that keys still work after Ctrl+Z. Repeat it for some frames,
+ * because the renderers move the element to its place, which removes the focus.
  * @param {HTMLElement} element
  * @param {number} frames
  */
@@ -122,8 +122,8 @@ function focus(element, frames) {
 }
 
 /**
- * In the classic renderer an element over the canvas swallows the wheel, the middle button and dragging
- * with the space key held. Nodes 2.0 takes them before they come here.
+ * Pass the wheel, the middle button and dragging with the space key on to the canvas: in the classic renderer an
+ * element over the canvas would swallow them. Nodes 2.0 handles them before they get here.
  * @param {HTMLElement} element
  */
 function forwardCanvasGestures(element) {
@@ -147,7 +147,7 @@ function forwardCanvasGestures(element) {
 }
 
 /**
- * Whether the wheel belongs to a part that scrolls: one marked as Nodes 2.0 wants it, with the focus in it.
+ * Whether the wheel belongs to a part that scrolls, which has the mark that Nodes 2.0 looks for and the focus.
  * @param {WheelEvent} event
  */
 function scrollsItself(event) {

@@ -1,18 +1,18 @@
 // @ts-check
-// The picture that arrives at an input, as far as the page knows it.
+// Finds the picture that arrives at an input, as far as the page knows it.
 
 import { app, outputsOf, viewUrl } from "./comfy.js"
 
-const SUBGRAPH_INPUT = -10 // the id that links from a subgraph's own inputs have as their origin
+const SUBGRAPH_INPUT = -10 // the origin id of links from a subgraph's own inputs
 const NEVER = 2
 const BYPASS = 4
 
 /**
- * The address of the first picture that the node linked to an input shows: Load Image's, or one of its last
- * run. Reroutes, bypassed nodes and subgraphs are passed through.
+ * The address of the first picture of the node linked to an input: the picture of Load Image, or one of its last run.
+ * Reroutes, bypassed nodes and subgraphs are followed to their source.
  * @param {any} node
  * @param {string} input its name
- * @returns {string | null} null where nothing is linked, or nothing shown yet
+ * @returns {string | null} null if nothing is linked, or nothing is shown yet
  */
 export function upstreamPicture(node, input) {
   const source = sourceOf(node, slotOf(node, input))
@@ -65,23 +65,23 @@ function throughPassers(node, slot) {
   return inner ? throughPassers(inner, link.origin_slot) : null
 }
 
-/** The input whose value a bypassed node hands on: of the same slot if its type fits, else the first of it. */
+/** The input that a bypassed node passes on: the one at the same slot if its type fits, else the first that fits. */
 function bypassedInput(/** @type {any} */ node, /** @type {number} */ slot) {
   const fits = (/** @type {any} */ input) => input?.type === node.outputs[slot]?.type
   return fits(node.inputs[slot]) ? slot : node.inputs.findIndex(fits)
 }
 
-/** The first node in the workflow that stands for a subgraph. */
+/** The first node in the workflow that contains a subgraph. */
 export function subgraphNodeOf(/** @type {any} */ subgraph) {
   return allNodes().find((node) => node.isSubgraphNode?.() && node.subgraph === subgraph) ?? null
 }
 
-/** The workflow's nodes, those inside subgraphs, too. @returns {any[]} */
+/** All nodes of the workflow, including those inside subgraphs. @returns {any[]} */
 export function allNodes() {
   return [app.rootGraph, ...app.rootGraph.subgraphs.values()].flatMap((graph) => graph.nodes)
 }
 
-/** The node's key in a prompt: its id, behind those of the subgraph nodes it lies in. @param {any} node @returns {string} */
+/** The node's key in a prompt: its id after the ids of the subgraph nodes around it. @param {any} node @returns {string} */
 export function executionIdOf(node) {
   const outer = node.graph.isRootGraph === false ? subgraphNodeOf(node.graph) : null
   return outer ? `${executionIdOf(outer)}:${node.id}` : String(node.id)
