@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import folder_paths
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io, ui
 from comfy_execution.graph_utils import ExecutionBlocker
-from torch import Tensor
+from torch import Tensor, nn
 from typing_extensions import override
 
 from ...core.files import confined
@@ -177,9 +178,7 @@ def _as_text(edit: LayeredEdit, name: str, file: str) -> Conditioning | Executio
 
 def _check_fit(model: ModelPatcher, edit: LayeredEdit, file: str) -> None:
     """ValueError when the edit was made with another model."""
-    keys = comfy.lora.model_lora_keys_unet(model.model, {})
-    weights = model.model.state_dict()
-    shapes = {layer: weights[key].shape for layer, key in keys.items() if key in weights}
+    shapes = _layer_shapes(model.model)
     width, own = edit.embeddings[POSITIVE].shape[-1], text_width(model)
     misfit = edit.misfit(shapes)
     if width != own:
@@ -193,6 +192,24 @@ def _check_fit(model: ModelPatcher, edit: LayeredEdit, file: str) -> None:
             f"edit: {file} was made with {base}, but model is {name}: {misfit}. Load the model that it was "
             "made with, or choose another file."
         )
+
+
+def _layer_shapes(base: nn.Module) -> dict[str, Sequence[int]]:
+    """Shapes of the weights by the layers' names in LoRAs, as the layers compute with them.
+
+    A quantised model's state_dict has the shapes of packed numbers, of which several make a byte.
+    """
+    stored, modules = base.state_dict(), dict(base.named_modules())
+
+    def shape_of(key: str) -> Sequence[int]:
+        place, _, name = key.rpartition(".")
+        layer = modules.get(place)
+        if name == "weight" and hasattr(layer, "out_features"):
+            return layer.out_features, layer.in_features
+        return getattr(layer, name, stored[key]).shape
+
+    keys = comfy.lora.model_lora_keys_unet(base, {})
+    return {layer: shape_of(key) for layer, key in keys.items() if key in stored}
 
 
 def _told(width: int | None) -> str:

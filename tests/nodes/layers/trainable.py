@@ -58,8 +58,11 @@ def steps(denoiser, parameters, count=3, lr=0.02):
     return denoiser(X, T, COND).detach()
 
 
-def small_sdxl():
-    """A MODEL of SDXL's kind with texts of 192 numbers a token, and random weights."""
+def small_sdxl(operations=None):
+    """A MODEL of SDXL's kind with texts of 192 numbers a token, and random weights.
+
+    operations: the classes of its layers; ComfyUI's choice without.
+    """
     import comfy.model_patcher
     import comfy.supported_models
 
@@ -73,6 +76,7 @@ def small_sdxl():
             **{"num_classes": "sequential", "adm_in_channels": 2816},
         }
     )
+    config.custom_operations = operations
     base = config.get_model({})
     torch.manual_seed(0)
     for parameter in base.parameters():
