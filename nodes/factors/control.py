@@ -206,6 +206,10 @@ class FactorControl(comfy.controlnet.ControlBase):
         self.copy_to(control)
         return control
 
+    def cut_parents(self, cut: Callable[[Tensor], Tensor]) -> None:
+        """Put of each finished parent, which shows the whole picture, what `cut` makes of it."""
+        self.parents = tuple(cut(parent) if isinstance(parent, Tensor) else parent for parent in self.parents)
+
     @override
     def deepclone_multigpu(self, load_device: torch.device, autoregister: bool = False) -> FactorControl:
         patcher = ModelPatcher(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,12 +13,14 @@ from typing_extensions import override
 
 from ...core.images import check_image, check_mask
 from ...core.small_objects.boxes import Box, LabelledBox, describe_effective_area, parse_boxes
-from ...core.small_objects.region import PlannedEdit, pad_to_window, partition, plan_edit
+from ...core.small_objects.region import PlannedEdit, Region, pad_to_window, plan_edit
 from ..categories import SMALL_OBJECTS
 from ..latents import MAX_SIDE, finite_latent
 from ..progress_text import show_text
 from ..types import Conditioning, FinesseRegion
 from .box_picker import UI_KEY, Boxes, picker_data
+from .box_prompts import prompt_per_box
+from .window_conditioning import IntoWindow
 
 LEVELS_OF_SD1 = 4
 
@@ -85,15 +88,22 @@ class InpaintSmallBox(io.ComfyNode):
             context=context,
         )
         latent, inpaint = encode_edit(vae, image, edit, noise_mask)
-        positive = _prompt_per_box(positive, labelled, edit, clip)
+        into_window = IntoWindow(edit.region)
+        around = into_window(positive, "positive")
+        prompts = {
+            "positive": prompt_per_box(positive, around, [item.text for item in labelled], edit, clip),
+            "negative": into_window(negative, "negative"),
+        }
+        _check_reach(prompts, {"positive": positive, "negative": negative}, edit.region)
+        edit = replace(edit, notes=edit.notes + into_window.notes)
         levels = LEVELS_OF_SD1 if model is None else _unet_levels(model)
         is_placeholder = mask is not None and usable_mask is None
         report = _report(edit, labelled, image, is_placeholder, model, levels, noise_mask)
         region = replace(edit.region, seeds=tuple(item.seed for item in labelled))
         show_text(cls, report)
         return io.NodeOutput(
-            node_helpers.conditioning_set_values(positive, inpaint),
-            node_helpers.conditioning_set_values(negative, inpaint),
+            node_helpers.conditioning_set_values(prompts["positive"], inpaint),
+            node_helpers.conditioning_set_values(prompts["negative"], inpaint),
             latent,
             region,
             report,
@@ -192,31 +202,16 @@ def encode_edit(
     return latent, {"concat_latent_image": finite_latent(vae.encode(masked)), "concat_mask": mask}
 
 
-def _prompt_per_box(
-    positive: Conditioning, labelled: list[LabelledBox], edit: PlannedEdit, clip: Any
-) -> Conditioning:
-    """`positive` outside the boxes that have a text, each of those under its own text."""
-    if not any(item.text for item in labelled):
-        return positive
-    if any("mask" in values for _, values in positive):
-        raise ValueError(
-            "positive has a mask of its own, which boxes would overwrite; link it without the mask."
-        )
-    parts, rest = partition(edit.masks)
-    prompts: Conditioning = []
-    for item, part in zip(labelled, parts, strict=True):
-        if not item.text:
-            rest = rest + part
-        elif bool(part.any()):
-            encoded = clip.encode_from_tokens_scheduled(clip.tokenize(item.text))
-            # what else hangs on positive, a ControlNet for instance, holds for the boxes too
-            prompts += _masked([[cond, {**positive[0][1], **values}] for cond, values in encoded], part)
-    return _masked(positive, rest) + prompts if bool(rest.any()) else prompts
-
-
-def _masked(conditioning: Conditioning, mask: Tensor) -> Conditioning:
-    values = {"mask": mask, "mask_strength": 1.0, "set_area_to_bounds": False}
-    return node_helpers.conditioning_set_values(conditioning, values)
+def _check_reach(
+    prompts: Mapping[str, Conditioning], given: Mapping[str, Conditioning], region: Region
+) -> None:
+    """ValueError for an input of which nothing is left in the window."""
+    for name, left in prompts.items():
+        if given[name] and not left:
+            raise ValueError(
+                f"{name} says nothing in the window ({region.window}): its areas and masks lie outside. "
+                "Enlarge context, or combine it with a prompt for the whole picture."
+            )
 
 
 def _report(

@@ -41,10 +41,9 @@ def composite(comfy):
 
 @pytest.fixture
 def inpaint(inpaint_box):
-    def run(image, box=BOX, vae=None, positive=None, **inputs):
-        output = inpaint_box.execute(
-            image, positive or cond(), cond(), vae or PoolingVAE(), box, **{**SETTINGS, **inputs}
-        )
+    def run(image, box=BOX, vae=None, positive=None, negative=None, **inputs):
+        prompts = positive or cond(), negative or cond()
+        output = inpaint_box.execute(image, *prompts, vae or PoolingVAE(), box, **{**SETTINGS, **inputs})
         return output.args
 
     return run

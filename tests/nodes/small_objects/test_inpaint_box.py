@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from finesse.core.small_objects.boxes import Box
 from finesse.miniature.model import networks as models
-from finesse.tests.nodes.stand_ins import BOX, FIVE, SETTINGS, PoolingVAE, WordCLIP, cond, elements
+from finesse.tests.nodes.stand_ins import BOX, FIVE, SETTINGS, PoolingVAE, WordCLIP, cond
 
 
 @pytest.fixture(scope="module")
@@ -81,54 +81,6 @@ def test_context_encodes_the_window_only(inpaint):
 
 
 # Several boxes
-
-
-def test_each_box_is_under_its_own_text_and_the_rest_under_positive(inpaint):
-    positive, _, latent, region, report = inpaint(
-        torch.rand(1, 128, 128, 3), positive=cond(control="kept"), boxes=FIVE, clip=WordCLIP()
-    )
-    assert [values.get("text") for _, values in positive] == [
-        None,
-        "a red car",
-        "a dog",
-        "a clock",
-        "a pizza",
-        "a cat",
-    ]
-    masks = torch.stack([values["mask"] for _, values in positive])
-    assert torch.equal(masks.sum(0), torch.ones(1, 128, 128))
-    assert torch.equal(1 - masks[0], region.alpha)
-    assert torch.equal(latent["noise_mask"][:, 0], region.alpha)
-    pizza, cat = masks[4][0], masks[5][0]
-    assert cat[80:112, 80:112].min() == 1
-    assert pizza[80:112, 80:112].max() == 0
-    for _, values in positive:
-        assert values["mask_strength"] == 1.0
-        assert values["set_area_to_bounds"] is False
-        assert values["control"] == "kept"
-        assert "concat_latent_image" in values
-    assert report.count("cells per UNet level") == 5
-    assert "box 5 (a cat): 32×32 px at (80, 80)" in report
-
-
-def test_boxes_without_text_leave_positive_alone(inpaint):
-    positive, *_ = inpaint(torch.rand(1, 64, 64, 3), boxes=[[BOX, {**BOX, "y": 0}]])
-    assert len(positive) == 1
-    assert "mask" not in positive[0][1]
-
-
-def test_box_without_text_is_under_positive_and_wins_over_earlier_ones(inpaint):
-    boxes = elements(((0, 0, 500, 500), "a dog"), ((0, 250, 500, 500), ""))
-    positive, *_ = inpaint(torch.rand(1, 64, 64, 3), boxes=boxes, clip=WordCLIP())
-    rest, dog = (values["mask"] for _, values in positive)
-    assert dog.sum() == 32 * 16
-    assert torch.equal(rest, 1 - dog)
-
-
-def test_covered_box_and_covered_background_are_not_sampled(inpaint):
-    boxes = elements(((0, 0, 500, 500), "a dog"), ((0, 0, 1000, 1000), "a room"))
-    positive, *_ = inpaint(torch.rand(1, 64, 64, 3), boxes=boxes, clip=WordCLIP())
-    assert [values["text"] for _, values in positive] == ["a room"]
 
 
 def test_the_boxes_of_the_picker_have_texts_and_seeds_of_their_own(inpaint):

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from finesse.tests.nodes.stand_ins import BOX, FIVE, PoolingVAE, WordCLIP, cond
+from finesse.tests.nodes.stand_ins import BOX, FIVE, PoolingVAE, cond
 
 
 def broken(image, value):
@@ -38,8 +38,12 @@ IMAGE = torch.full((2, 64, 64, 3), 0.5)
         ({"boxes": []}, r"boxes is empty: \[\]; draw at least one box"),
         ({"boxes": FIVE}, "boxes has texts .*'a red car'.* but clip is not linked; link"),
         (
-            {"boxes": FIVE, "clip": WordCLIP(), "positive": cond(mask=1)},
-            "positive has a mask of its own.*link",
+            {"context": 32, "positive": cond(area=(2, 2, 6, 6))},
+            r"positive says nothing in the window \(40×32 px at \(8, 16\)\): .*Enlarge context",
+        ),
+        (
+            {"context": 32, "negative": cond(mask=torch.zeros(1, 64, 64))},
+            "negative says nothing in the window .*combine it with a prompt for the whole picture",
         ),
     ],
 )

@@ -1,0 +1,82 @@
+"""Each box under its own text: what `positive` says around the boxes, and what else of it holds in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import comfy.utils
+import torch.nn.functional as F
+from torch import Tensor
+
+from ...core.small_objects.region import PlannedEdit, Region, partition
+from ..types import Conditioning
+from .window_conditioning import area_of
+
+# Where, when and how strongly an entry holds; a box's text holds in its box, for all steps, at strength 1
+OWN = (
+    *("mask", "mask_strength", "set_area_to_bounds", "area", "strength", "gligen", "default"),
+    *("start_percent", "end_percent", "clip_start_percent", "clip_end_percent"),
+)
+CONTROL = ("control", "control_apply_to_uncond")
+
+
+def prompt_per_box(
+    positive: Conditioning, around: Conditioning, texts: Sequence[str], edit: PlannedEdit, clip: Any
+) -> Conditioning:
+    """`positive` outside the boxes that have a text, and in each of those its text alone, for all steps.
+
+    around: `positive` moved into the window. texts: one a box, "" leaves it to `positive`. Controls, sizes
+    and what else hangs on those entries of `positive` that reach into a box hold for its text, too.
+    """
+    if not any(texts):
+        return around
+    parts, rest = partition(edit.masks)
+    prompts: Conditioning = []
+    for text, part in zip(texts, parts, strict=True):
+        if not text:
+            rest = rest + part
+        elif bool(part.any()):
+            reaching = [entry for entry in around if _reaches(entry[1], part, edit.region)]
+            # No control reaches a box that no prompt reaches, but sizes are the whole picture's
+            shared = _shared(reaching, OWN) if reaching else _shared(positive, (*OWN, *CONTROL))
+            own = {"mask": part, "mask_strength": 1.0, "set_area_to_bounds": False}
+            encoded = clip.encode_from_tokens_scheduled(clip.tokenize(text))
+            prompts += [[cond, {**shared, **values, **own}] for cond, values in encoded]
+    kept = ((cond, values) for cond, values in around if _reaches(values, rest, edit.region))
+    return [[cond, _within(values, rest)] for cond, values in kept] + prompts
+
+
+def _within(values: Mapping[str, Any], part: Tensor) -> dict[str, Any]:
+    """An entry's values with its mask, if it has one, cut to `part` (1 or B, h, w)."""
+    return {"mask_strength": 1.0, "set_area_to_bounds": False, **values, "mask": _masked(values, part)}
+
+
+def _masked(values: Mapping[str, Any], part: Tensor) -> Tensor:
+    """`part`, or what of it lies under an entry's mask, which stretches over the window."""
+    if "mask" not in values:
+        return part
+    mask = values["mask"].to(part)
+    mask = mask.reshape(-1, *mask.shape[-2:])  # HW -> BHW
+    if mask.shape[-2:] != part.shape[-2:]:
+        mask = F.interpolate(mask.unsqueeze(1), part.shape[-2:], mode="bilinear").squeeze(1)
+    if len(part) > 1 and len(mask) not in (1, len(part)):
+        mask = comfy.utils.repeat_to_batch_size(mask, len(part))
+    return part * mask
+
+
+def _shared(entries: Conditioning, left_out: Sequence[str]) -> dict[str, Any]:
+    """The values of all entries but those `left_out`; where two differ, the first one's."""
+    shared: dict[str, Any] = {}
+    for _, values in entries:
+        shared = {**values, **shared}
+    return {key: value for key, value in shared.items() if key not in left_out}
+
+
+def _reaches(values: Mapping[str, Any], part: Tensor, region: Region) -> bool:
+    """Whether an entry holds anywhere in `part`."""
+    inside = _masked(values, part)
+    if area := area_of(values, region):
+        height, width, y, x = (side * region.cell for side in area)
+        inside = inside[:, y : y + height, x : x + width]
+    return bool(inside.any())

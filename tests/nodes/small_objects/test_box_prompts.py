@@ -1,0 +1,154 @@
+"""Boxes with texts of their own: where and when each text holds, and what of `positive` hangs on it too."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from finesse.tests.nodes.stand_ins import BOX, FIVE, WordCLIP, cond, elements
+
+IMAGE = torch.rand(1, 64, 64, 3)
+DOG = {**BOX, "text": "a dog"}
+
+
+def test_each_box_is_under_its_own_text_and_the_rest_under_positive(inpaint):
+    positive, _, latent, region, report = inpaint(
+        torch.rand(1, 128, 128, 3), positive=cond(control="kept"), boxes=FIVE, clip=WordCLIP()
+    )
+    assert [values.get("text") for _, values in positive] == [
+        None,
+        "a red car",
+        "a dog",
+        "a clock",
+        "a pizza",
+        "a cat",
+    ]
+    masks = torch.stack([values["mask"] for _, values in positive])
+    assert torch.equal(masks.sum(0), torch.ones(1, 128, 128))
+    assert torch.equal(1 - masks[0], region.alpha)
+    assert torch.equal(latent["noise_mask"][:, 0], region.alpha)
+    pizza, cat = masks[4][0], masks[5][0]
+    assert cat[80:112, 80:112].min() == 1
+    assert pizza[80:112, 80:112].max() == 0
+    for _, values in positive:
+        assert values["mask_strength"] == 1.0
+        assert values["set_area_to_bounds"] is False
+        assert values["control"] == "kept"
+        assert "concat_latent_image" in values
+    assert report.count("cells per UNet level") == 5
+    assert "box 5 (a cat): 32×32 px at (80, 80)" in report
+
+
+def test_boxes_without_text_leave_positive_alone(inpaint):
+    positive, *_ = inpaint(torch.rand(1, 64, 64, 3), boxes=[[BOX, {**BOX, "y": 0}]])
+    assert len(positive) == 1
+    assert "mask" not in positive[0][1]
+
+
+def test_box_without_text_is_under_positive_and_wins_over_earlier_ones(inpaint):
+    boxes = elements(((0, 0, 500, 500), "a dog"), ((0, 250, 500, 500), ""))
+    positive, *_ = inpaint(torch.rand(1, 64, 64, 3), boxes=boxes, clip=WordCLIP())
+    rest, dog = (values["mask"] for _, values in positive)
+    assert dog.sum() == 32 * 16
+    assert torch.equal(rest, 1 - dog)
+
+
+def test_covered_box_and_covered_background_are_not_sampled(inpaint):
+    boxes = elements(((0, 0, 500, 500), "a dog"), ((0, 0, 1000, 1000), "a room"))
+    positive, *_ = inpaint(torch.rand(1, 64, 64, 3), boxes=boxes, clip=WordCLIP())
+    assert [values["text"] for _, values in positive] == ["a room"]
+
+
+# What positive is made of
+
+
+@pytest.fixture
+def stock(comfy):
+    import nodes
+
+    return nodes
+
+
+def made(stock, name):
+    """`positive` of two prompts, one of which has a place or a time of its own."""
+    first, second = cond(text="first", width=1024), cond(text="second", width=1024)
+    corner = torch.zeros(1, 64, 64)
+    corner[:, :32] = 1
+    if name == "schedule":
+        set_range = stock.ConditioningSetTimestepRange().set_range
+        return set_range(first, 0.0, 0.4)[0] + set_range(second, 0.4, 1.0)[0]
+    own = {
+        "area": lambda: stock.ConditioningSetArea().append(first, 64, 64, 0, 0, 0.5),
+        "percentage": lambda: stock.ConditioningSetAreaPercentage().append(first, 0.5, 0.5, 0.0, 0.0, 0.5),
+        "mask": lambda: stock.ConditioningSetMask().append(first, corner, "mask bounds", 0.3),
+        "default": lambda: ([[first[0][0], {**first[0][1], "default": True}]],),
+        "gligen": lambda: (
+            [[first[0][0], {**first[0][1], "gligen": ("position", None, [(0, 2, 2, 0, 0)])}]],
+        ),
+    }
+    return own[name]()[0] + second
+
+
+@pytest.mark.parametrize("name", ["schedule", "area", "percentage", "mask", "default", "gligen"])
+@pytest.mark.parametrize("step", [1, -1])
+def test_a_text_holds_in_its_box_whatever_positive_is_made_of(inpaint, stock, name, step):
+    """In all of the box and for all steps, in whichever order positive was combined."""
+    positive, _, _, region, _ = inpaint(IMAGE, DOG, positive=made(stock, name)[::step], clip=WordCLIP())
+    (dog,) = (values for _, values in positive if values["text"] == "a dog")
+    others = [values for _, values in positive if values["text"] != "a dog"]
+    assert dog.keys() == {
+        *("text", "pooled_output", "width", "mask", "mask_strength", "set_area_to_bounds"),
+        *("concat_latent_image", "concat_mask"),
+    }
+    assert torch.equal(dog["mask"], region.alpha)
+    assert [dog[key] for key in ("mask_strength", "set_area_to_bounds", "width")] == [1.0, False, 1024]
+    assert len(others) == 2
+    for values in others:
+        assert not (values["mask"] * region.alpha).any()
+
+
+@pytest.mark.parametrize("step", [1, -1])
+def test_a_mask_of_positive_is_kept_around_the_boxes(inpaint, stock, step):
+    positive, *_, region, _ = inpaint(IMAGE, DOG, positive=made(stock, "mask")[::step], clip=WordCLIP())
+    first, second = (next(v for _, v in positive if v["text"] == text) for text in ("first", "second"))
+    corner = torch.zeros(1, 64, 64)
+    corner[:, :32] = 1
+    assert torch.equal(first["mask"], corner * (1 - region.alpha))
+    assert (first["mask_strength"], first["set_area_to_bounds"]) == (0.3, True)
+    assert torch.equal(second["mask"], 1 - region.alpha)
+    assert (second["mask_strength"], second["set_area_to_bounds"]) == (1.0, False)
+
+
+def test_a_mask_of_another_size_and_batch_is_fitted(inpaint):
+    halves = torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]], [[1.0, 1.0]]])  # BHW: 3, 1, 2
+    image = torch.rand(2, 64, 64, 3)
+    masks = torch.ones(2, 64, 64)
+    positive, *_ = inpaint(image, DOG, positive=cond(mask=halves), clip=WordCLIP(), mask=masks)
+    mask = positive[0][1]["mask"]
+    assert mask.shape == (2, 64, 64)
+    assert mask[0, 0, [0, -1]].tolist() == [1, 0]
+    assert mask[1, 0, [0, -1]].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("step", [1, -1])
+def test_a_box_has_what_hangs_on_the_prompts_that_reach_into_it(inpaint, step):
+    far = cond(area=(2, 8, 6, 0), control="far", guidance=1.0)
+    here = cond(area=(4, 8, 2, 0), control="here", width=512)
+    positive, *_ = inpaint(IMAGE, DOG, positive=(far + here)[::step], clip=WordCLIP())
+    dog = positive[-1][1]
+    assert (dog["control"], dog["width"]) == ("here", 512)
+    assert "guidance" not in dog
+
+
+def test_a_box_that_no_prompt_reaches_has_its_sizes_but_no_control(inpaint):
+    positive, *_ = inpaint(
+        IMAGE, DOG, positive=cond(area=(1, 1, 7, 7), control="far", width=512), clip=WordCLIP(), context=32
+    )
+    ((_, dog),) = positive
+    assert dog["width"] == 512
+    assert "control" not in dog
+
+
+def test_a_prompt_whose_area_the_boxes_cover_is_not_sampled(inpaint):
+    covered = cond(area=(1, 1, 4, 3), text="covered")
+    positive, *_ = inpaint(IMAGE, DOG, positive=covered + cond(text="around"), clip=WordCLIP())
+    assert [values["text"] for _, values in positive] == ["around", "a dog"]
