@@ -3,6 +3,7 @@
 from comfy_api.latest import ComfyExtension, io
 from typing_extensions import override
 
+from .checked_inputs import checked
 from .factors.apply import ApplyFactor
 from .factors.chain import ChainFactor
 from .factors.get_maps import GetFactorMaps
@@ -27,17 +28,19 @@ from .small_objects.inpaint_box import InpaintSmallBox
 from .small_objects.noise_per_box import BoxNoise
 from .small_objects.so_lora import LoadSOLoRA
 
+NODES: tuple[type[io.ComfyNode], ...] = (
+    *(InpaintSmallBox, CompositeBox, LoadSOLoRA, BoxNoise),
+    *(LoadFactor, ApplyFactor, ObjectsFromPrompt, SelectSeedByRecall, ConvertPalette, MapToMasks),
+    *(EditMap, PasteObject, SegmentImage),
+    *(ChainFactor, SampleConditionMaps, GetFactorMaps),
+    *(SegmentObject, SplitEditPrompt, ReferenceBackground, OptimiseLayers, FineTuneLayers),
+    *(IterativeGuidance, SaveLayeredEdit, LoadLayeredEdit),
+)
+
 
 class FinesseExtension(ComfyExtension):
-    """The nodes of the pack."""
+    """The nodes of the pack, whose values are checked against their schemas."""
 
     @override
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [
-            *(InpaintSmallBox, CompositeBox, LoadSOLoRA, BoxNoise),
-            *(LoadFactor, ApplyFactor, ObjectsFromPrompt, SelectSeedByRecall, ConvertPalette, MapToMasks),
-            *(EditMap, PasteObject, SegmentImage),
-            *(ChainFactor, SampleConditionMaps, GetFactorMaps),
-            *(SegmentObject, SplitEditPrompt, ReferenceBackground, OptimiseLayers, FineTuneLayers),
-            *(IterativeGuidance, SaveLayeredEdit, LoadLayeredEdit),
-        ]
+        return [checked(node) for node in NODES]

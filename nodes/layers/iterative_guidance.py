@@ -99,8 +99,6 @@ class IterativeGuidance(io.ComfyNode):
                 "start at or before the end."
             )
         _check_prompts(positive=positive, object=object, negative=negative)
-        if every < 0:
-            raise ValueError(f"every is {every}; give 1 for all steps, 2 for every second, 0 for none.")
         if every == 0:
             guider = comfy.samplers.CFGGuider(model)
             guider.set_conds(positive, negative)

@@ -289,7 +289,6 @@ def test_nothing_is_left_behind_also_when_sampling_is_cut_off(guider, stock, sam
             {"start": 0.8, "end": 0.2},
             r"start_percent is 0\.8 and end_percent 0\.2: nothing lies between them",
         ),
-        ({"every": -1}, "every is -1; give 1 for all steps, 2 for every second, 0 for none"),
         ({"object": []}, "object holds no prompt"),
         (
             {"object": [[torch.zeros(1, 7, 3), {}]]},
