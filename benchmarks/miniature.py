@@ -49,7 +49,7 @@ class Arguments:
     steps: int = option(25, "sampling steps")
 
 
-class Jury:
+class MiniatureExam:
     """The miniature, its judges, and the questions put to them."""
 
     def __init__(self, folder: Path, steps: int, device: torch.device) -> None:
@@ -101,42 +101,42 @@ def psnr(made: Tensor, real: Tensor) -> float:
     return -10 * torch.log10((made - real).square().mean()).item()
 
 
-def measure_vae(jury: Jury, scenes: dict[str, Tensor], maps: Tensor) -> dict[str, float]:
-    pixels = scenes["pixels"].float().to(jury.device) / 255
-    again = through(jury, pixels)
-    found = {"vae.psnr": psnr(again, pixels), "vae.psnr_maps": psnr(through(jury, maps), maps)}
+def measure_vae(exam: MiniatureExam, scenes: dict[str, Tensor], maps: Tensor) -> dict[str, float]:
+    pixels = scenes["pixels"].float().to(exam.device) / 255
+    again = through(exam, pixels)
+    found = {"vae.psnr": psnr(again, pixels), "vae.psnr_maps": psnr(through(exam, maps), maps)}
     for name, picture in (("", again), ("_before", pixels)):
-        found[f"vae.small_object_accuracy{name}"] = accuracy(jury, picture, scenes, SMALL)["thing"]
+        found[f"vae.small_object_accuracy{name}"] = accuracy(exam, picture, scenes, SMALL)["thing"]
     return found
 
 
-def through(jury: Jury, pixels: Tensor) -> Tensor:
+def through(exam: MiniatureExam, pixels: Tensor) -> Tensor:
     """Pictures encoded and decoded again."""
-    vae = jury.models.vae
+    vae = exam.models.vae
     return torch.cat([sampling.decode(vae, sampling.encode(vae, part)) for part in pixels.split(CHUNK)])
 
 
 def accuracy(
-    jury: Jury, pixels: Tensor, scenes: dict[str, Tensor], sides: tuple[float, float]
+    exam: MiniatureExam, pixels: Tensor, scenes: dict[str, Tensor], sides: tuple[float, float]
 ) -> dict[str, float]:
     """Share of the objects with a side in `sides` (of the picture's) that the classifier gets, by head."""
-    extent = (scenes["box"][..., 2:] - scenes["box"][..., :2]).amax(dim=-1) / jury.size
+    extent = (scenes["box"][..., 2:] - scenes["box"][..., :2]).amax(dim=-1) / exam.size
     fits = (scenes["thing"] >= 0) & (extent >= sides[0]) & (extent <= sides[1])
     row, column = fits.nonzero(as_tuple=True)
     found = {}
     for head in ("thing", "colour", "action"):
         target = scenes[head][row, column]
         has = target >= 0
-        boxes = scenes["box"][row, column][has].to(jury.device)
-        right = jury.right(pixels[row[has].to(jury.device)], boxes, target[has].to(jury.device), head)
+        boxes = scenes["box"][row, column][has].to(exam.device)
+        right = exam.right(pixels[row[has].to(exam.device)], boxes, target[has].to(exam.device), head)
         found[head] = right.float().mean().item()
     return found
 
 
-def measure_judges(jury: Jury, scenes: dict[str, Tensor]) -> dict[str, float]:
-    pixels = scenes["pixels"].float().to(jury.device) / 255
-    ordinary, small = (accuracy(jury, pixels, scenes, sides) for sides in (ORDINARY, SMALL))
-    seen, real = jury.labels(pixels), scenes["labels"].long().to(jury.device)
+def measure_judges(exam: MiniatureExam, scenes: dict[str, Tensor]) -> dict[str, float]:
+    pixels = scenes["pixels"].float().to(exam.device) / 255
+    ordinary, small = (accuracy(exam, pixels, scenes, sides) for sides in (ORDINARY, SMALL))
+    seen, real = exam.labels(pixels), scenes["labels"].long().to(exam.device)
     both = torch.bincount((real * 256 + seen).flatten(), minlength=65_536).view(256, 256).float()
     union = both.sum(0) + both.sum(1) - both.diag()
     present = both.sum(1) > 0
@@ -149,16 +149,16 @@ def measure_judges(jury: Jury, scenes: dict[str, Tensor]) -> dict[str, float]:
     }
 
 
-def measure_recall(jury: Jury, count: int, pictures: int) -> tuple[dict[str, float], Tensor]:
+def measure_recall(exam: MiniatureExam, count: int, pictures: int) -> tuple[dict[str, float], Tensor]:
     """Recall of prompts with `count` objects, in the model's pictures and, as the ceiling, in real scenes."""
-    scenes = [scene(seed, jury.size, count=count, split="test") for seed in range(pictures)]
-    made = jury.pictures([drawn.caption for drawn in scenes])
+    scenes = [scene(seed, exam.size, count=count, split="test") for seed in range(pictures)]
+    made = exam.pictures([drawn.caption for drawn in scenes])
     real = torch.stack([torch.from_numpy(drawn.image) for drawn in scenes]).permute(0, 3, 1, 2)
     found = {}
-    for name, pixels in (("t2i", made), ("judge", real.float().to(jury.device) / 255)):
+    for name, pixels in (("t2i", made), ("judge", real.float().to(exam.device) / 255)):
         recalls = [
             object_recall(labels, named(drawn))
-            for labels, drawn in zip(jury.labels(pixels), scenes, strict=True)
+            for labels, drawn in zip(exam.labels(pixels), scenes, strict=True)
         ]
         found[f"{name}.recall_{count}"] = float(np.mean(recalls))
     return found, made
@@ -171,28 +171,28 @@ def named(drawn: Scene) -> list[int]:
 
 
 def measure_inpainting(
-    jury: Jury, pictures: int, sides: tuple[float, float]
+    exam: MiniatureExam, pictures: int, sides: tuple[float, float]
 ) -> tuple[dict[str, float], Tensor]:
     """A thing is asked for in a box of a test scene: is it there then, and in its colour?"""
     random = np.random.default_rng(0)
-    scenes = [scene(seed, jury.size, count=2, split="test") for seed in range(pictures)]
+    scenes = [scene(seed, exam.size, count=2, split="test") for seed in range(pictures)]
     pixels = torch.stack([torch.from_numpy(drawn.image) for drawn in scenes]).permute(0, 3, 1, 2)
-    pixels = pixels.float().to(jury.device) / 255
-    side = (random.uniform(*sides, (pictures, 1)) * jury.size).round()
-    corner = (random.uniform(size=(pictures, 2)) * (jury.size - side)).round()
+    pixels = pixels.float().to(exam.device) / 255
+    side = (random.uniform(*sides, (pictures, 1)) * exam.size).round()
+    corner = (random.uniform(size=(pictures, 2)) * (exam.size - side)).round()
     boxes = torch.tensor(np.concatenate([corner, corner + side], axis=1), dtype=torch.float32)
-    boxes = boxes.to(jury.device)
+    boxes = boxes.to(exam.device)
     things = [THINGS[i] for i in random.integers(len(THINGS), size=pictures)]
     colours = [random.choice(KINDS[thing].colours) if KINDS[thing].colours else None for thing in things]
     prompts = [object_phrase(thing, colour) for thing, colour in zip(things, colours, strict=True)]
-    holes = draw_masks(snapped(boxes, jury.cell), jury.size)
+    holes = draw_masks(snapped(boxes, exam.cell), exam.size)
     parts = zip(pixels.split(CHUNK), holes.split(CHUNK), strict=True)
-    extra = torch.cat([condition(jury.models.vae, picture, hole) for picture, hole in parts])
-    made = torch.where(draw_masks(boxes, jury.size) > 0, jury.pictures(prompts, extra), pixels)
-    right = jury.right(made, boxes, _indices(THINGS, things, jury.device))
-    coloured = torch.tensor([colour is not None for colour in colours], device=jury.device)
-    targets = _indices(COLOURS, [colour or COLOURS[0] for colour in colours], jury.device)
-    in_colour = jury.right(made, boxes, targets, "colour")
+    extra = torch.cat([condition(exam.models.vae, picture, hole) for picture, hole in parts])
+    made = torch.where(draw_masks(boxes, exam.size) > 0, exam.pictures(prompts, extra), pixels)
+    right = exam.right(made, boxes, _indices(THINGS, things, exam.device))
+    coloured = torch.tensor([colour is not None for colour in colours], device=exam.device)
+    targets = _indices(COLOURS, [colour or COLOURS[0] for colour in colours], exam.device)
+    in_colour = exam.right(made, boxes, targets, "colour")
     return {
         "accuracy": right.float().mean().item(),
         "colour_accuracy": (right & in_colour)[coloured].float().mean().item(),
@@ -206,18 +206,18 @@ def _indices(names: Sequence[str], items: Sequence[str], device: torch.device) -
 def main() -> None:
     (arguments,) = HfArgumentParser(Arguments).parse_args_into_dataclasses()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    jury = Jury(Path(arguments.weights), arguments.steps, device)
+    exam = MiniatureExam(Path(arguments.weights), arguments.steps, device)
     with tempfile.TemporaryDirectory() as cache:
-        scenes = load_scenes(Path(cache), "test", arguments.scenes, jury.size)
-        maps = load_maps(Path(cache), "test", arguments.scenes // 2, jury.size)["pixels"].float() / 255
-    metrics = measure_vae(jury, scenes, maps.to(device)) | measure_judges(jury, scenes)
+        scenes = load_scenes(Path(cache), "test", arguments.scenes, exam.size)
+        maps = load_maps(Path(cache), "test", arguments.scenes // 2, exam.size)["pixels"].float() / 255
+    metrics = measure_vae(exam, scenes, maps.to(device)) | measure_judges(exam, scenes)
     shown = []
     for count in (1, 5):
-        found, made = measure_recall(jury, count, arguments.pictures)
+        found, made = measure_recall(exam, count, arguments.pictures)
         metrics |= found
         shown.append(made[:24])
     for name, sides in BOXES.items():
-        found, made = measure_inpainting(jury, arguments.pictures, sides)
+        found, made = measure_inpainting(exam, arguments.pictures, sides)
         metrics |= {f"inpaint.{key}_{name}": value for key, value in found.items()}
         shown.append(made[:24])
     parity = max_abs_difference(Path(arguments.weights))

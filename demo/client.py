@@ -16,7 +16,7 @@ from typing import Any
 import websocket
 
 Prompt = dict[str, dict[str, Any]]
-Progress = Callable[[str, int, int], None]  # node id, step, total
+NodeProgress = Callable[[str, int, int], None]  # node id, step, total
 
 
 class ComfyError(Exception):
@@ -71,7 +71,7 @@ class ComfyClient:
             raise ComfyError(answer["error"]["type"], answer["error"]["message"])
         return answer["prompt_id"]
 
-    def wait(self, prompt_id: str, on_progress: Progress | None = None) -> dict[str, Any]:
+    def wait(self, prompt_id: str, on_progress: NodeProgress | None = None) -> dict[str, Any]:
         """Wait until the prompt is done and return its outputs, as in the history: node id -> ui dict.
 
         Raises:
@@ -85,7 +85,7 @@ class ComfyClient:
             raise self._errors[prompt_id]
         return self.history(prompt_id)["outputs"]
 
-    def run(self, prompt: Prompt, on_progress: Progress | None = None) -> dict[str, Any]:
+    def run(self, prompt: Prompt, on_progress: NodeProgress | None = None) -> dict[str, Any]:
         """`queue` and `wait`."""
         return self.wait(self.queue(prompt), on_progress)
 
@@ -139,7 +139,7 @@ class ComfyClient:
         with urllib.request.urlopen(request) as answer:
             return json.loads(answer.read() or b"{}")
 
-    def _receive(self, on_progress: Progress | None) -> None:
+    def _receive(self, on_progress: NodeProgress | None) -> None:
         """Take in one message of the server."""
         try:
             text = self._socket.recv()

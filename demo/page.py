@@ -11,13 +11,13 @@ STORIES = """  <h2>Maps before the picture</h2>
   <p class="soft">A factor of FG-DM draws segmentation maps of a prompt with many objects, ten seeds of
   them; the one that shows most of the objects becomes the picture, by a ControlNet. Maps can be edited
   and chained on the way. No seed picked but by recall.</p>"""
-Box = tuple[int, int, int, int]  # x, y, width, height in pixels
+Rectangle = tuple[int, int, int, int]  # x, y, width, height in pixels
 
 TEMPLATE = Path(__file__).with_name("page.html")
 
 
 @dataclass
-class Edit:
+class EditedPicture:
     """One edited picture. The file names lie beside the page.
 
     size: width and height of the picture. boxes: where it was edited. outside: number of pixels outside the
@@ -32,7 +32,7 @@ class Edit:
     zoom_before: str
     zoom_after: str
     size: tuple[int, int]
-    boxes: list[Box]
+    boxes: list[Rectangle]
     seconds: float
     steps: int
     outside: int
@@ -73,7 +73,7 @@ class Story:
 class Sheet:
     """All that the page shows, with a list of facts (name, value) at its end."""
 
-    edits: list[Edit] = field(default_factory=list)
+    edits: list[EditedPicture] = field(default_factory=list)
     comparisons: list[Comparison] = field(default_factory=list)
     stories: list[Story] = field(default_factory=list)
     drawings: list[Drawing] = field(default_factory=list)
@@ -95,7 +95,7 @@ def write(sheet: Sheet, folder: Path) -> Path:
     return path
 
 
-def _verdict(edits: list[Edit]) -> str:
+def _verdict(edits: list[EditedPicture]) -> str:
     outside, changed = sum(edit.outside for edit in edits), sum(edit.changed for edit in edits)
     if changed:
         return (
@@ -104,7 +104,7 @@ def _verdict(edits: list[Edit]) -> str:
     return f'<b class="good">All {outside:,} pixels outside the boxes are identical to the input.</b>'
 
 
-def _edit(edit: Edit) -> str:
+def _edit(edit: EditedPicture) -> str:
     mark = "good" if edit.changed == 0 else "bad"
     same = f"{edit.outside - edit.changed:,} of {edit.outside:,} pixels outside identical"
     sizes = ", ".join(sorted({f"{width}×{height}" for _, _, width, height in edit.boxes}))
@@ -126,7 +126,9 @@ def _edit(edit: Edit) -> str:
 </article>"""
 
 
-def _picture(file: str, caption: str, size: tuple[int, int] = (1, 1), boxes: list[Box] | None = None) -> str:
+def _picture(
+    file: str, caption: str, size: tuple[int, int] = (1, 1), boxes: list[Rectangle] | None = None
+) -> str:
     width, height = size
     marks = "".join(
         f'<i style="left:{100 * x / width:.3f}%;top:{100 * y / height:.3f}%;'

@@ -21,7 +21,7 @@ from PIL import Image
 from skimage import data
 
 from .client import ComfyClient, ComfyError, Prompt
-from .page import Comparison, Drawing, Edit, Sheet, Story, write
+from .page import Comparison, Drawing, EditedPicture, Sheet, Story, write
 from .prompts import ON_OBJECT, boxes_of, for_miniature, of_type, png, schedule_of, text_to_image, texts_of
 from .server import ComfyServer, ServerError, exit_on_kill
 from .workflows import examples, to_api
@@ -154,7 +154,7 @@ class Demo:
         if self.thumbnails:
             self.thumbnail(name, files)
         self.sheet.edits.append(
-            Edit(
+            EditedPicture(
                 title,
                 note,
                 texts_of_boxes(prompt),

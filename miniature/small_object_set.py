@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..core.files import write_json
-from ..training.data.samples import Record, Sample, SmallObject, write_shard
+from ..training.data.samples import Sample, SampleRecord, SmallObject, write_shard
 from ..training.loop.config import option, parse
 from .world.tensors import load_scenes
 from .world.things import COLOURS, THINGS
@@ -58,7 +58,9 @@ def samples(
         picture = Image.fromarray(pixels.permute(1, 2, 0).numpy())
         data = io.BytesIO()
         picture.save(data, "JPEG", quality=100, subsampling=0)
-        yield Sample(Record("miniature", f"{row:06}-{place}", size, size, (found,)), data.getvalue(), picture)
+        yield Sample(
+            SampleRecord("miniature", f"{row:06}-{place}", size, size, (found,)), data.getvalue(), picture
+        )
 
 
 def centred(pixels: Tensor, box: Tensor) -> tuple[Tensor, Tensor]:

@@ -52,11 +52,11 @@ from .model import (
 from .model import (
     networks as models,
 )
-from .model.stage_data import Arguments, example_streams, frozen_vae, latents_of, tokenize, tokens_of
+from .model.stage_data import StageArguments, example_streams, frozen_vae, latents_of, tokenize, tokens_of
 from .world.tensors import caption_text, load_scenes
 
 
-def train_vae(arguments: Arguments, config: TrainConfig, accelerator: Accelerator) -> None:
+def train_vae(arguments: StageArguments, config: TrainConfig, accelerator: Accelerator) -> None:
     device = accelerator.device
     vae = models.build_vae(arguments.size)
     if arguments.start:
@@ -91,7 +91,7 @@ def train_judge(
     name: str,
     judge: nn.Module,
     task: Task,
-    arguments: Arguments,
+    arguments: StageArguments,
     config: TrainConfig,
     accelerator: Accelerator,
 ) -> None:
@@ -115,7 +115,7 @@ def train_segmenter(*settings: Any) -> None:
     train_judge("segmenter", judge, judges.SegmenterTask(judge), *settings)
 
 
-def train_text_to_image(arguments: Arguments, config: TrainConfig, accelerator: Accelerator) -> None:
+def train_text_to_image(arguments: StageArguments, config: TrainConfig, accelerator: Accelerator) -> None:
     device = accelerator.device
     vae, vae_hash = frozen_vae(arguments, device)
     full = load_scenes(arguments.cache, "train", arguments.scenes, arguments.size)
@@ -165,7 +165,7 @@ def train_text_to_image(arguments: Arguments, config: TrainConfig, accelerator: 
     models.save(sampling.build_scheduler(), arguments.weights / "scheduler")
 
 
-def train_inpainting(arguments: Arguments, config: TrainConfig, accelerator: Accelerator) -> None:
+def train_inpainting(arguments: StageArguments, config: TrainConfig, accelerator: Accelerator) -> None:
     make = partial(inpainting.make_examples, seed=config.seed, fast=config.precision != "no")
 
     def near(scenes: dict[str, Tensor], *parts: Any) -> dict[str, Tensor]:
@@ -184,7 +184,7 @@ def train_inpainting(arguments: Arguments, config: TrainConfig, accelerator: Acc
     models.save(unet, arguments.weights / "unet_inpainting")
 
 
-def train_image_factor(arguments: Arguments, config: TrainConfig, accelerator: Accelerator) -> None:
+def train_image_factor(arguments: StageArguments, config: TrainConfig, accelerator: Accelerator) -> None:
     device = accelerator.device
     vae, vae_hash = frozen_vae(arguments, device)
     tokenizer = CLIPTokenizer.from_pretrained(arguments.weights / "tokenizer")
@@ -238,7 +238,7 @@ def train_image_factor(arguments: Arguments, config: TrainConfig, accelerator: A
     models.save(control, arguments.weights / "controlnet")
 
 
-def train_segformer(arguments: Arguments, config: TrainConfig, accelerator: Accelerator) -> None:
+def train_segformer(arguments: StageArguments, config: TrainConfig, accelerator: Accelerator) -> None:
     pairs = image_factor.load_pairs(arguments.cache, arguments.scenes, arguments.size)
     tensors = {key: pairs[key].to(accelerator.device) for key in ("pixels", "labels")}
     network = segformer.build_segformer(arguments.size)
@@ -247,7 +247,7 @@ def train_segformer(arguments: Arguments, config: TrainConfig, accelerator: Acce
     segformer.save_segformer(network, arguments.size, arguments.weights / "segformer")
 
 
-STAGES: dict[str, Callable[[Arguments, TrainConfig, Accelerator], None]] = {
+STAGES: dict[str, Callable[[StageArguments, TrainConfig, Accelerator], None]] = {
     "vae": train_vae,
     "classifier": train_classifier,
     "segmenter": train_segmenter,
@@ -273,11 +273,11 @@ PLANS = {
 
 
 def main() -> None:
-    first = HfArgumentParser(Arguments)
+    first = HfArgumentParser(StageArguments)
     stage = first.parse_known_args()[0].stage
     if stage not in STAGES:
         first.error(f"--stage: got {stage!r}; use one of {', '.join(STAGES)}")
-    parser = HfArgumentParser((Arguments, TrainConfig))
+    parser = HfArgumentParser((StageArguments, TrainConfig))
     parser.set_defaults(**asdict(PLANS[stage]))
     arguments, config = parser.parse_args_into_dataclasses()
     if torch.cuda.is_available():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -130,6 +131,27 @@ def test_no_files_import_each_other_in_a_circle(imports):
 def test_a_circle_is_found():
     assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
     assert circle({"a": {"b", "c"}, "b": {"c"}}) is None
+
+
+def types_in(path):
+    """The public classes and type aliases that a file defines at its top, type variables left out."""
+    for node in ast.parse(path.read_text("utf-8")).body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield node.name
+        elif isinstance(node, ast.Assign) and not ast.unparse(node.value).startswith("TypeVar("):
+            names = (target.id for target in node.targets if isinstance(target, ast.Name))
+            yield from filter(re.compile("[A-Z][a-z][A-Za-z]*$").match, names)
+
+
+def test_a_name_of_a_type_stands_for_one_thing():
+    places = {}
+    for room in ROOMS:
+        for path in files_of(room):
+            for name in types_in(path):
+                places.setdefault(name, set()).add(path.relative_to(ROOT).as_posix())
+    del places["Arguments"]  # each script's own
+    assert {name: paths for name, paths in places.items() if len(paths) > 1} == {}
+    assert len(places) > 200
 
 
 def test_core_imports_only_torch_numpy_and_safetensors():

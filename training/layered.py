@@ -32,7 +32,7 @@ from tqdm import tqdm
 from ..core.files import confined, replacing, write_json
 from ..core.layers.files import LayeredEdit, write_edit
 from .layers.edit_learning import Editor, LayeredConfig, LearntEdit
-from .layers.photo_edits import Edit, check_pictures, read_edits
+from .layers.photo_edits import PhotoEdit, check_pictures, read_edits
 from .loop import measure
 from .loop.config import parse, script
 from .models.base_model import PLAIN, BaseModel, load_base
@@ -69,7 +69,7 @@ def run(config: LayeredConfig, accelerator: Accelerator) -> None:
     accelerator.end_training()
 
 
-def learn(editor: Editor, edit: Edit, bar: tqdm) -> LearntEdit:
+def learn(editor: Editor, edit: PhotoEdit, bar: tqdm) -> LearntEdit:
     """`editor.make`, whose errors name the edit's line."""
     try:
         return editor.make(edit, bar)
@@ -82,7 +82,7 @@ def learn(editor: Editor, edit: Edit, bar: tqdm) -> LearntEdit:
         ) from error
 
 
-def write(config: LayeredConfig, edit: Edit, learnt: LearntEdit, told: dict[str, str]) -> None:
+def write(config: LayeredConfig, edit: PhotoEdit, learnt: LearntEdit, told: dict[str, str]) -> None:
     """FOLDER/NAME.png, .json and, last, .safetensors, by which an edit counts as finished."""
     with replacing(output(config, edit, "png")) as path:
         learnt.strip.save(path, format="PNG")
@@ -91,7 +91,7 @@ def write(config: LayeredConfig, edit: Edit, learnt: LearntEdit, told: dict[str,
     write_edit(output(config, edit, "safetensors"), stored)
 
 
-def output(config: LayeredConfig, edit: Edit, kind: str) -> Path:
+def output(config: LayeredConfig, edit: PhotoEdit, kind: str) -> Path:
     return confined(f"{edit.name}.{kind}", config.folder)
 
 
@@ -108,11 +108,11 @@ def header(config: LayeredConfig, base: BaseModel) -> dict[str, str]:
     }
 
 
-def edit_header(told: dict[str, str], edit: Edit) -> dict[str, str]:
+def edit_header(told: dict[str, str], edit: PhotoEdit) -> dict[str, str]:
     return {**told, "modelspec.title": edit.name, "finesse.edit": json.dumps(edit.settings())}
 
 
-def is_finished(config: LayeredConfig, edit: Edit, told: dict[str, str]) -> bool:
+def is_finished(config: LayeredConfig, edit: PhotoEdit, told: dict[str, str]) -> bool:
     """Whether the edit's file is there, whole, and of these settings and pictures."""
     try:
         with safe_open(output(config, edit, "safetensors"), framework="pt") as file:
@@ -124,7 +124,7 @@ def is_finished(config: LayeredConfig, edit: Edit, told: dict[str, str]) -> bool
 
 
 def plan(
-    config: LayeredConfig, base: BaseModel, edits: Sequence[Edit], told: dict[str, str], processes: int
+    config: LayeredConfig, base: BaseModel, edits: Sequence[PhotoEdit], told: dict[str, str], processes: int
 ) -> str:
     """What `run` would do: edits, weights, memory a process and disk, in words."""
     with torch.device("meta"):

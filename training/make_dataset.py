@@ -32,7 +32,7 @@ from ..core.maps.palettes import PALETTES, Palette
 from .data.map_samples import MapSample, write_maps
 from .data.shard_set import ShardSet
 from .factors.chain_sampling import Link
-from .factors.made_samples import Maker, Recipe
+from .factors.made_samples import Maker, SampleRecipe
 from .loop.cache import code_hash, file_hash
 from .loop.config import option, parse, script
 from .models.base_model import PLAIN, load_base
@@ -193,13 +193,13 @@ def read_chain(files: Sequence[Path]) -> list[Link]:
     return chain
 
 
-def recipe_of(config: DatasetConfig, chain: Sequence[Link]) -> Recipe:
+def recipe_of(config: DatasetConfig, chain: Sequence[Link]) -> SampleRecipe:
     """What of the settings decides how a prompt becomes a sample."""
     palette = chosen_palette("palette", config.palette or chain[0].info.palette)
     reads = chosen_palette("control_palette", config.control_palette) if config.control_palette else palette
-    names = Recipe.__dataclass_fields__.keys() - {"palette", "control_palette", "half"}
+    names = SampleRecipe.__dataclass_fields__.keys() - {"palette", "control_palette", "half"}
     settings = {name: getattr(config, name) for name in names}
-    return Recipe(palette, reads, half=config.precision == "bf16", **settings)
+    return SampleRecipe(palette, reads, half=config.precision == "bf16", **settings)
 
 
 def chosen_palette(setting: str, value: str) -> Palette:

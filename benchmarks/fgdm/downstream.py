@@ -19,7 +19,7 @@ from ...training.loop.batches import ShuffledRows
 from ...training.loop.cache import cached
 from ...training.loop.config import TrainConfig
 from ...training.loop.trainer import train
-from .methods import Studio, mean_iou, prompts_of, recalls
+from .methods import MapStudio, mean_iou, prompts_of, recalls
 
 REAL, MADE, TESTED = 400, 400, 300  # pictures
 CANDIDATES = 3  # maps a made picture is chosen of
@@ -28,7 +28,7 @@ PLAN = TrainConfig(
 )
 
 
-def downstream(studio: Studio, work: Path, causes: Mapping[str, object]) -> dict[str, float]:
+def downstream(studio: MapStudio, work: Path, causes: Mapping[str, object]) -> dict[str, float]:
     """mIoU on test scenes of a segmenter trained on real pictures alone, and as long on made ones too."""
     real = load_scenes(work, "train", REAL, 64, things=ON_MAPS)
     made = cached(work, "made", {**causes, "made": [MADE, CANDIDATES]}, lambda: _made(studio))
@@ -48,7 +48,7 @@ def downstream(studio: Studio, work: Path, causes: Mapping[str, object]) -> dict
     return metrics
 
 
-def _made(studio: Studio) -> dict[str, Tensor]:
+def _made(studio: MapStudio) -> dict[str, Tensor]:
     """Made pictures uint8 and their labels of COCO-Stuff, from prompts of the training split."""
     prompts = prompts_of(MADE, "train")
     texts = [prompt.text for prompt in prompts for _ in range(CANDIDATES)]

@@ -37,7 +37,7 @@ CHUNK = 40  # rows at a time
 
 
 @dataclass
-class StudioConfig:
+class MapStudioConfig:
     """Which weights draw, and how."""
 
     base: str = option(str(models.WEIGHTS), "folder of the miniature")
@@ -52,16 +52,16 @@ class StudioConfig:
 
 
 @dataclass(frozen=True)
-class Prompt:
+class ScenePrompt:
     """A sentence, and the things that it names."""
 
     text: str
     things: tuple[str, ...]
 
 
-def prompts_of(count: int, split: str = "held_out") -> list[Prompt]:
+def prompts_of(count: int, split: str = "held_out") -> list[ScenePrompt]:
     """Prompts of 4 to 8 things that maps know, each a scene's; held-out ones of combinations never seen."""
-    found: list[Prompt] = []
+    found: list[ScenePrompt] = []
     seed = 0
     while len(found) < count:
         objects = FEWEST + seed % (MOST - FEWEST + 1)
@@ -69,15 +69,15 @@ def prompts_of(count: int, split: str = "held_out") -> list[Prompt]:
         text = plain_caption(drawn, np.random.default_rng(seed))
         named = tuple(item.name for item in drawn.objects if f" {item.name}" in f" {text}")
         if FEWEST <= len(named) <= MOST:
-            found.append(Prompt(text, named))
+            found.append(ScenePrompt(text, named))
         seed += 1
     return found
 
 
-class Studio:
+class MapStudio:
     """The models; each method works on rows, a prompt and a seed each, which give one result anywhere."""
 
-    def __init__(self, config: StudioConfig, device: torch.device) -> None:
+    def __init__(self, config: MapStudioConfig, device: torch.device) -> None:
         self.config, self.device = config, device
         folder = Path(config.base)
         self.models = models.load(folder, device=device)
@@ -167,20 +167,20 @@ class Studio:
         return torch.cat([draw(slice(start, min(start + CHUNK, rows))) for start in range(0, rows, CHUNK)])
 
 
-def judged(labels: Tensor, prompt: Prompt) -> list[Candidate]:
+def judged(labels: Tensor, prompt: ScenePrompt) -> list[Candidate]:
     """Maps of one prompt, labels of PALETTE (N, H, W), the best first."""
     wanted = {name: [PALETTE.index(name)] for name in prompt.things}
     return ranked(labels.cpu(), wanted, MINIMAL_AREA)
 
 
-def recalls(labels: Tensor, prompts: list[Prompt]) -> Tensor:
+def recalls(labels: Tensor, prompts: list[ScenePrompt]) -> Tensor:
     """(B,) object recall of labels (B, H, W), a prompt each."""
     return torch.tensor([judged(own[None], p)[0].recall for own, p in zip(labels, prompts, strict=True)])
 
 
-def unasked(labels: Tensor, prompts: list[Prompt]) -> Tensor:
+def unasked(labels: Tensor, prompts: list[ScenePrompt]) -> Tensor:
     """(B,) share of the things not asked for that labels (B, H, W) show: what recall would be by chance."""
-    return recalls(labels, [Prompt(p.text, tuple(set(ON_MAPS) - set(p.things))) for p in prompts])
+    return recalls(labels, [ScenePrompt(p.text, tuple(set(ON_MAPS) - set(p.things))) for p in prompts])
 
 
 def mean_iou(seen: Tensor, asked: Tensor) -> float:

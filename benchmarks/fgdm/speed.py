@@ -85,7 +85,7 @@ class Arguments:
         return [int(word) if word.isdecimal() else 0 for word in words(self.map_steps)]
 
 
-class Studio:
+class FullSizeStudio:
     """The models, and the ways to a picture."""
 
     def __init__(self, arguments: Arguments, device: torch.device) -> None:
@@ -167,7 +167,7 @@ def seconds_of(ways: Ways, repeats: int, device: torch.device) -> dict[str, floa
     return {name: median(seconds[name] for seconds in rounds) for name in ways}
 
 
-def table4(studio: Studio) -> dict[str, float]:
+def table4(studio: FullSizeStudio) -> dict[str, float]:
     """A prompt's time by each method, in times of stock_n10."""
     arguments, device = studio.arguments, studio.device
     ways: dict[str, Callable[[], object]] = {
@@ -188,7 +188,7 @@ def table4(studio: Studio) -> dict[str, float]:
     return metrics
 
 
-def growth(studio: Studio) -> dict[str, float]:
+def growth(studio: FullSizeStudio) -> dict[str, float]:
     """The time of N maps, and of K factors, over N or K times the time of one."""
     arguments, device = studio.arguments, studio.device
     steps, doublings = min(arguments.steps_of_maps), range(arguments.most_seeds.bit_length())
@@ -210,7 +210,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if arguments.random:
             arguments.base = str(write_base(arguments.random, Path(folder) / arguments.random))
-        studio = Studio(arguments, device)
+        studio = FullSizeStudio(arguments, device)
     with torch.autocast(device.type, torch.bfloat16, enabled=arguments.precision == "bf16"):
         found = {"table4": table4(studio), "growth": growth(studio)}
     metrics = {f"{group}.{key}": value for group, part in found.items() for key, value in part.items()}

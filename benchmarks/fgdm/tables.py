@@ -33,7 +33,7 @@ from ..frechet import frechet_distance
 from ..results import FOLDER, write_results
 from . import methods as fgdm_methods
 from .downstream import downstream
-from .methods import Prompt, Studio, StudioConfig, judged, mean_iou, prompts_of, recalls, unasked
+from .methods import MapStudio, MapStudioConfig, ScenePrompt, judged, mean_iou, prompts_of, recalls, unasked
 from .timing import MOST_SEEDS, PER_PASS, SEEDS_OF_TABLE3, STEPS, timings
 
 LEVELS = (0.5, 0.75, 0.9)
@@ -59,10 +59,10 @@ class Arguments:
 class Bench:
     """The prompts, the studio, and what was sampled so far."""
 
-    def __init__(self, arguments: Arguments, config: StudioConfig) -> None:
+    def __init__(self, arguments: Arguments, config: MapStudioConfig) -> None:
         self.arguments, self.config = arguments, config
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.studio = Studio(config, self.device)
+        self.studio = MapStudio(config, self.device)
         self.prompts = prompts_of(arguments.prompts)
         self._maps: dict[int, dict[str, Tensor]] = {}
         base = Path(config.base)
@@ -81,7 +81,7 @@ class Bench:
         return cached(Path(self.arguments.work), name, self.causes | causes, make)
 
     def rows(
-        self, name: str, make: Callable[[list[Prompt], list[int]], dict[str, Tensor]], **causes: object
+        self, name: str, make: Callable[[list[ScenePrompt], list[int]], dict[str, Tensor]], **causes: object
     ) -> dict[str, Tensor]:
         """Of each prompt with each of MOST_SEEDS seeds what `make` makes, (P, MOST_SEEDS, …), in parts."""
         parts = []
@@ -98,7 +98,7 @@ class Bench:
     def stock(self) -> dict[str, Tensor]:
         """recall and unasked (P, 10) of the plain model's pictures, as the segmenter sees them."""
 
-        def make(asked: list[Prompt], seeds: list[int]) -> dict[str, Tensor]:
+        def make(asked: list[ScenePrompt], seeds: list[int]) -> dict[str, Tensor]:
             drawn = self.studio.pictures([prompt.text for prompt in asked], seeds)
             seen = self.studio.segmented(drawn)
             return {"recall": recalls(seen, asked), "unasked": unasked(seen, asked)}
@@ -111,7 +111,7 @@ class Bench:
         Each (P, 10), labels (P, 10, H, W).
         """
 
-        def make(asked: list[Prompt], seeds: list[int]) -> dict[str, Tensor]:
+        def make(asked: list[ScenePrompt], seeds: list[int]) -> dict[str, Tensor]:
             halfway: list[Tensor] = []
 
             def look(pixels: Tensor) -> range:
@@ -154,7 +154,7 @@ class Bench:
         return recall, rank
 
 
-def early_stopped(found: dict[str, Tensor], config: StudioConfig) -> tuple[Tensor, Tensor]:
+def early_stopped(found: dict[str, Tensor], config: MapStudioConfig) -> tuple[Tensor, Tensor]:
     """What early stop ends with: the chosen seed of each prompt (P,), and how many steps it took (P,).
 
     Candidates do not depend on one another, so those of a full run tell it exactly.
@@ -273,7 +273,7 @@ def grid(bench: Bench) -> None:
 
 
 def main() -> None:
-    arguments, config = parse([Arguments, StudioConfig], {})
+    arguments, config = parse([Arguments, MapStudioConfig], {})
     bench, tables = Bench(arguments, config), words(arguments.tables)
     seconds = timings(bench.studio, bench.prompts[: arguments.timed + 1]) if {"3", "4"} & set(tables) else {}
     metrics: dict[str, float] = {}

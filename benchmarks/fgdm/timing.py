@@ -11,7 +11,7 @@ from torch import Tensor
 from ...core.factors.selection import passes, survivors, until_found
 from ...core.maps.recall import Candidate
 from ...training.loop.measure import timed
-from .methods import Prompt, Studio, judged
+from .methods import MapStudio, ScenePrompt, judged
 
 MOST_SEEDS = 10
 STEPS = (10, 20)
@@ -19,15 +19,15 @@ SEEDS_OF_TABLE3 = (1, 5, 10)
 PER_PASS = 2  # candidates of an early-stopping pass
 
 
-def timings(studio: Studio, prompts: list[Prompt]) -> dict[str, float]:
+def timings(studio: MapStudio, prompts: list[ScenePrompt]) -> dict[str, float]:
     """Seconds of a prompt by each method, all methods in turn for each prompt; the first one warms up."""
     found: dict[str, list[float]] = {}
 
-    def maps(prompt: Prompt, n: int, steps: int) -> Tensor:
+    def maps(prompt: ScenePrompt, n: int, steps: int) -> Tensor:
         made = studio.maps([prompt.text] * n, list(range(n)), steps)
         return made[judged(studio.decoded(made), prompt)[0].index][None]
 
-    def early(prompt: Prompt) -> Tensor:
+    def early(prompt: ScenePrompt) -> Tensor:
         def drawn(part: range) -> Tensor:
             alive: list[int] = []
 
@@ -45,13 +45,13 @@ def timings(studio: Studio, prompts: list[Prompt]) -> dict[str, float]:
         maps = torch.cat(until_found(drawing, lambda kept: best(kept).recall, studio.config.stop_at))
         return maps[best(maps).index][None]
 
-    def pictures(prompt: Prompt, n: int, hint: Tensor | None = None) -> Tensor:
+    def pictures(prompt: ScenePrompt, n: int, hint: Tensor | None = None) -> Tensor:
         return studio.pictures([prompt.text] * n, list(range(n)), hint)
 
-    def stock(prompt: Prompt, n: int) -> None:
+    def stock(prompt: ScenePrompt, n: int) -> None:
         judged(studio.segmented(pictures(prompt, n)), prompt)
 
-    ways: dict[str, Callable[[Prompt], object]] = {
+    ways: dict[str, Callable[[ScenePrompt], object]] = {
         f"n{n}_t{steps}": lambda p, n=n, steps=steps: maps(p, n, steps)
         for n in SEEDS_OF_TABLE3
         for steps in STEPS

@@ -21,14 +21,14 @@ from ...training.loop.config import option
 from ...training.models import lora, sampling
 from ...training.models.denoising import use_plain_attention
 from ...training.models.edit_weights import as_denoiser, edit_weights
-from .edits import Edit
+from .scene_edits import SceneEdit
 
 SEEDS = (0, 1)  # of the pictures of an edit
 RARE_WORD = "sks"  # DreamBooth's name for the one subject
 
 
 @dataclass
-class StudioConfig:
+class EditStudioConfig:
     """Which weights edit, and how. Steps and rates suit the miniature, those of the nodes real models."""
 
     base: str = option(str(models.WEIGHTS), "folder of the miniature")
@@ -87,10 +87,10 @@ class Fitted:
     optimised: tuple[Tensor, Tensor]
 
 
-class Studio:
+class EditStudio:
     """The miniature and its UNet, which is the same after each edit."""
 
-    def __init__(self, config: StudioConfig, device: torch.device) -> None:
+    def __init__(self, config: EditStudioConfig, device: torch.device) -> None:
         self.config, self.device = config, device
         self.models = models.load(Path(config.base), device=device)
         self.unet = lora.merged(self.models.unet, config.lora) if config.lora else self.models.unet
@@ -111,10 +111,10 @@ class Studio:
         pixels = torch.as_tensor(picture, device=self.device).permute(2, 0, 1)[None].float() / 255
         return sampling.encode(self.models.vae, pixels)
 
-    def layers(self, edit: Edit) -> tuple[Layer, Layer]:
+    def layers(self, edit: SceneEdit) -> tuple[Layer, Layer]:
         return split_layers(self.latent(edit.photo.image), self.latent(edit.reference), edit.mask)
 
-    def fit(self, edits: Sequence[Edit]) -> list[Fitted]:
+    def fit(self, edits: Sequence[SceneEdit]) -> list[Fitted]:
         """Step 1 of LayerDiffusion for several edits at once, which do not touch one another."""
         plain = [(self.embed(edit.object), self.embed(edit.background)) for edit in edits]
         layers = [layer for edit in edits for layer in self.layers(edit)]
@@ -122,7 +122,7 @@ class Studio:
         pairs = zip(fitted[::2], fitted[1::2], strict=True)
         return [Fitted(texts, pair) for texts, pair in zip(plain, pairs, strict=True)]
 
-    def variants(self, edit: Edit, fitted: Fitted, variants: dict[str, Variant]) -> dict[str, Tensor]:
+    def variants(self, edit: SceneEdit, fitted: Fitted, variants: dict[str, Variant]) -> dict[str, Tensor]:
         """Pictures (len(SEEDS), 3, H, W) of each variant; those that are trained alike are trained once."""
         drawn: dict[str, Tensor] = {}
         groups: dict[tuple[object, ...], list[str]] = {}
@@ -142,7 +142,7 @@ class Studio:
             self._tuned(self.layers(edit), variant.weights, self._mixture(fitted, variant), draw)
         return {name: drawn[name] for name in variants}
 
-    def sdedit(self, edits: Sequence[Edit]) -> list[Tensor]:
+    def sdedit(self, edits: Sequence[SceneEdit]) -> list[Tensor]:
         """The photo under noise, denoised with the new prompt (Meng et al. 2022)."""
         return [
             self.pictures(
@@ -152,7 +152,7 @@ class Studio:
             for edit in edits
         ]
 
-    def imagic(self, edits: Sequence[Edit]) -> list[Tensor]:
+    def imagic(self, edits: Sequence[SceneEdit]) -> list[Tensor]:
         """The prompt fitted to the photo, the model to that, a mixture drawn (Kawar et al. 2023)."""
         targets = [self.embed(edit.prompt) for edit in edits]
         photos = [Layer.of(self.latent(edit.photo.image)) for edit in edits]
@@ -162,7 +162,7 @@ class Studio:
             self._tuned([photo], [1.0], fitted, lambda text=mixture: drawn.append(self.pictures(text)))
         return drawn
 
-    def dreambooth(self, edits: Sequence[Edit]) -> list[Tensor]:
+    def dreambooth(self, edits: Sequence[SceneEdit]) -> list[Tensor]:
         """The model fitted to the one photo under a rare word's name (Ruiz et al. 2023)."""
         drawn: list[Tensor] = []
         for edit in edits:
@@ -236,12 +236,12 @@ class Studio:
         alpha = self.config.alpha if variant.alpha is None else variant.alpha
         return interpolate(*(fitted.optimised if variant.optimised else fitted.plain), alpha)
 
-    def _draw_variant(self, edit: Edit, fitted: Fitted, variant: Variant) -> Tensor:
+    def _draw_variant(self, edit: SceneEdit, fitted: Fitted, variant: Variant) -> Tensor:
         turns = {"object": fitted.plain[0], "fitted": fitted.optimised[0], "prompt": self.embed(edit.prompt)}
         return self.pictures(self._mixture(fitted, variant), turns.get(variant.turns))
 
 
-PEERS = {"sdedit": Studio.sdedit, "imagic": Studio.imagic, "dreambooth": Studio.dreambooth}
+PEERS = {"sdedit": EditStudio.sdedit, "imagic": EditStudio.imagic, "dreambooth": EditStudio.dreambooth}
 
 
 def last(steps: Steps) -> Progress:

@@ -31,10 +31,10 @@ from ...training.loop.config import option, parse, words
 from ...training.loop.measure import timed
 from ...training.models import sampling
 from ..results import FOLDER, write_results
-from . import edits as layered_edits
 from . import methods as layered_methods
-from .edits import Edit, Jury, edits_of
-from .methods import ABLATION, FULL, PEERS, SEEDS, Studio, StudioConfig
+from . import scene_edits
+from .methods import ABLATION, FULL, PEERS, SEEDS, EditStudio, EditStudioConfig
+from .scene_edits import EditJury, SceneEdit, edits_of
 
 PART = 4  # edits whose texts are fitted together, and that are then kept
 SHOWN = 8  # edits of the grid
@@ -58,7 +58,7 @@ class Job:
     """A part of the edits, and what to draw of it: "ablation", "full" or the name of a peer."""
 
     method: str
-    config: StudioConfig
+    config: EditStudioConfig
     numbers: tuple[int, ...]
     work: Path
 
@@ -74,12 +74,12 @@ class Job:
                 key: value for key, value in asdict(self.config).items() if key not in ("base", "lora")
             },
             "code": code_hash(layered_methods.__name__),
-            "edits": [list(self.numbers), code_hash(layered_edits.__name__)],
+            "edits": [list(self.numbers), code_hash(scene_edits.__name__)],
         }
         return cached(self.work, f"{self.method}-{self.numbers[0]}", causes, self._draw)
 
     def _draw(self) -> dict[str, Tensor]:
-        studio = Studio(self.config, device())
+        studio = EditStudio(self.config, device())
         edits = edits_of(self.numbers[-1] + 1)[self.numbers[0] :]
         if self.method in PEERS:
             drawn = {self.method: PEERS[self.method](studio, edits)}
@@ -97,7 +97,9 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def draw(arguments: Arguments, config: StudioConfig, methods: Sequence[str], count: int) -> dict[str, Tensor]:
+def draw(
+    arguments: Arguments, config: EditStudioConfig, methods: Sequence[str], count: int
+) -> dict[str, Tensor]:
     """Pictures uint8 (count, len(SEEDS), 3, H, W) by name, drawn by all processes in parts."""
     parts = [tuple(range(start, min(start + PART, count))) for start in range(0, count, PART)]
     jobs = [Job(method, config, part, Path(arguments.work)) for part in parts for method in methods]
@@ -113,7 +115,7 @@ def draw(arguments: Arguments, config: StudioConfig, methods: Sequence[str], cou
 class Table:
     """Judges pictures and gathers the metrics of a group."""
 
-    def __init__(self, jury: Jury, edits: list[Edit]) -> None:
+    def __init__(self, jury: EditJury, edits: list[SceneEdit]) -> None:
         self.jury, self.edits = jury, edits
 
     def metrics(self, drawn: Tensor) -> dict[str, float]:
@@ -132,7 +134,7 @@ class Table:
         }
 
 
-def sweeps(arguments: Arguments, config: StudioConfig, table: Table) -> dict[str, float]:
+def sweeps(arguments: Arguments, config: EditStudioConfig, table: Table) -> dict[str, float]:
     """Fewer and more steps of either kind than the config's (the paper's appendix B)."""
     metrics = {}
     for field, choices in (("embedding_steps", EMBEDDING_STEPS), ("fine_tuning_steps", FINE_TUNING_STEPS)):
@@ -143,14 +145,14 @@ def sweeps(arguments: Arguments, config: StudioConfig, table: Table) -> dict[str
     return metrics
 
 
-def speed(arguments: Arguments, config: StudioConfig, edits: list[Edit]) -> dict[str, float]:
+def speed(arguments: Arguments, config: EditStudioConfig, edits: list[SceneEdit]) -> dict[str, float]:
     """Imagic's time over ours with as many steps; the first edit warms up. Seconds on a GPU only."""
-    studio = Studio(config, device())
+    studio = EditStudio(config, device())
 
-    def ours(edit: Edit) -> object:
+    def ours(edit: SceneEdit) -> object:
         return studio.variants(edit, studio.fit([edit])[0], {"full": FULL})
 
-    ways: dict[str, Callable[[Edit], object]] = {"full": ours, "imagic": lambda e: studio.imagic([e])}
+    ways: dict[str, Callable[[SceneEdit], object]] = {"full": ours, "imagic": lambda e: studio.imagic([e])}
     took: dict[str, list[float]] = {name: [] for name in ways}
     for number, edit in enumerate(edits[: arguments.timed + 1]):
         for name, way in ways.items():
@@ -161,7 +163,7 @@ def speed(arguments: Arguments, config: StudioConfig, edits: list[Edit]) -> dict
     return {"speed.ratio_imagic": theirs / ours_took} | (seconds if studio.device.type == "cuda" else {})
 
 
-def grid(edits: list[Edit], drawn: dict[str, Tensor]) -> None:
+def grid(edits: list[SceneEdit], drawn: dict[str, Tensor]) -> None:
     """docs/results/layerdiffusion.png: a row an edit: photo, reference, ours twice, the peers'."""
     rows = []
     for number, edit in enumerate(edits[:SHOWN]):
@@ -175,9 +177,9 @@ def grid(edits: list[Edit], drawn: dict[str, Tensor]) -> None:
 
 
 def main() -> None:
-    arguments, config = parse([Arguments, StudioConfig], {})
+    arguments, config = parse([Arguments, EditStudioConfig], {})
     tables, edits = words(arguments.tables), edits_of(arguments.edits)
-    table = Table(Jury(Path(config.base), Path(arguments.work), device()), edits)
+    table = Table(EditJury(Path(config.base), Path(arguments.work), device()), edits)
     metrics: dict[str, float] = {"edits": len(edits), "seeds": len(SEEDS)}
     drawn: dict[str, Tensor] = {}
     if "ablation" in tables:

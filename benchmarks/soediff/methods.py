@@ -19,11 +19,11 @@ from ...training.models import lora, sampling
 from ...training.models.base_model import Embedded, load_base
 from ...training.models.inpainting import condition, draw_masks
 
-Method = Callable[["Boxes", Embedded, Tensor], Tensor]
+Method = Callable[["BoxPictures", Embedded, Tensor], Tensor]
 
 
 @dataclass
-class Boxes:
+class BoxPictures:
     """Held-out pictures with one small box each, N of them."""
 
     pixels: Tensor  # (N, 3, S, S) in [0, 1]
@@ -33,15 +33,15 @@ class Boxes:
     texts: list[tuple[str, str]]  # without and with the colour
     things: list[tuple[str, str | None]]  # label and colour
 
-    def part(self, rows: slice) -> Boxes:
-        return Boxes(*(value[rows] for value in vars(self).values()))
+    def part(self, rows: slice) -> BoxPictures:
+        return BoxPictures(*(value[rows] for value in vars(self).values()))
 
     def __len__(self) -> int:
         return len(self.texts)
 
 
 @dataclass
-class StudioConfig:
+class BoxStudioConfig:
     """Which weights draw, and how."""
 
     base: str = option(str(models.WEIGHTS), "folder of the inpainting model")
@@ -57,10 +57,10 @@ class StudioConfig:
     precision: Literal["no", "bf16"] = option("no", "autocast of the UNets")
 
 
-class Studio:
+class BoxStudio:
     """The models, and the methods that draw with them: each maps boxes, texts and noise to pictures."""
 
-    def __init__(self, arguments: StudioConfig, device: torch.device) -> None:
+    def __init__(self, arguments: BoxStudioConfig, device: torch.device) -> None:
         self.arguments, self.device = arguments, device
         folder = Path(arguments.base)
         self.base = load_base(folder, arguments.unet).to(device, torch.float32)
@@ -101,7 +101,7 @@ class Studio:
         self,
         unet: UNet2DConditionModel,
         decoder: AutoencoderKL,
-        part: Boxes,
+        part: BoxPictures,
         text: Embedded,
         noise: Tensor,
     ) -> Tensor:
@@ -109,7 +109,7 @@ class Studio:
         extra = condition(self.base.vae, part.pixels, draw_masks(part.boxes, part.pixels.shape[-1]))
         return sampling.decode(decoder, self.sample(unet, text, noise, extra=extra))
 
-    def blended(self, unet: UNet2DConditionModel, part: Boxes, text: Embedded, noise: Tensor) -> Tensor:
+    def blended(self, unet: UNet2DConditionModel, part: BoxPictures, text: Embedded, noise: Tensor) -> Tensor:
         """Blended Latent Diffusion: a text-to-image model, the surroundings put back after every step."""
         known = (
             sampling.encode(self.base.vae, part.pixels),
@@ -117,7 +117,7 @@ class Studio:
         )
         return sampling.decode(self.base.vae, self.sample(unet, text, noise, known=known))
 
-    def crop_paste(self, part: Boxes, text: Embedded, noise: Tensor) -> Tensor:
+    def crop_paste(self, part: BoxPictures, text: Embedded, noise: Tensor) -> Tensor:
         """Stock inpainting of the enlarged window, which is then made small again and pasted."""
         near = replace(part, pixels=part.near_pixels, boxes=part.near_boxes)
         drawn = self.inpaint(self.base.unet, self.base.vae, near, text, noise)

@@ -30,7 +30,7 @@ from PIL import Image
 from torch import Tensor
 
 from ...training import so_lora
-from ...training.data.samples import Record, Sample, SmallObject, read_shard, write_shard
+from ...training.data.samples import Sample, SampleRecord, SmallObject, read_shard, write_shard
 from ...training.loop import measure
 from ...training.loop.batches import Draw
 from ...training.loop.config import TrainConfig, option, parse
@@ -117,7 +117,7 @@ def write_pictures(folder: Path, count: int, size: int) -> Path:
         picture.save(data, "JPEG")
         left, top = random.uniform(0, 0.8, 2).tolist()
         thing = SmallObject(LABELS[i % len(LABELS)], (left, top, left + 0.12, top + 0.12), None)
-        record = Record("noise", str(i), size, size, (thing,))
+        record = SampleRecord("noise", str(i), size, size, (thing,))
         samples.append(Sample(record, data.getvalue(), picture))
     write_shard(folder / "train-000000.tar", samples)
     return folder / "train-000000.tar"

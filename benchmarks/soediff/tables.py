@@ -32,9 +32,9 @@ from ...training.loop.measure import timed
 from ...training.models import sampling
 from ...training.models.inpainting import draw_masks
 from ...training.small_objects.views import Views, views_of
-from ..juries import CHUNK, PROMPTS, ClipJury, Jury, MiniatureJury
 from ..results import FOLDER, write_results
-from .methods import Boxes, Method, Studio, StudioConfig
+from .juries import CHUNK, PROMPTS, BoxJury, ClipJury, MiniatureJury
+from .methods import BoxPictures, BoxStudio, BoxStudioConfig, Method
 
 SIZES = {"small": SIDES["test"], "medium": (1 / 6, 1 / 3), "large": (1 / 3, 1 / 2)}
 SHOWN = 16
@@ -58,7 +58,7 @@ class Arguments:
     name: str = option("soediff", "name of the results file")
 
 
-def held_out(found: Iterable[Sample], count: int, studio: Studio) -> Boxes:
+def held_out(found: Iterable[Sample], count: int, studio: BoxStudio) -> BoxPictures:
     """The first `count` boxes of some samples, or all there are."""
     side = studio.base.unet.config.sample_size * studio.base.cell
     settings = Views(side, (side // 2, side // 2))
@@ -72,12 +72,12 @@ def held_out(found: Iterable[Sample], count: int, studio: Studio) -> Boxes:
 
     columns = list(zip(*islice(single(), count), strict=True))
     if not columns:
-        return Boxes(*(torch.empty(0) for _ in range(4)), [], [])
+        return BoxPictures(*(torch.empty(0) for _ in range(4)), [], [])
     pixels, box, near, near_box, texts, things = columns
     pictures = (torch.stack(part).float().to(studio.device) / 255 for part in (pixels, near))
     places = (torch.stack(part).to(studio.device) for part in (box, near_box))
     (shown, shown_near), (boxes, near_boxes) = pictures, places
-    return Boxes(shown, boxes, shown_near, near_boxes, list(texts), list(things))
+    return BoxPictures(shown, boxes, shown_near, near_boxes, list(texts), list(things))
 
 
 def curated(data: str, sides: tuple[float, float]) -> Iterator[Sample]:
@@ -94,7 +94,7 @@ def curated(data: str, sides: tuple[float, float]) -> Iterator[Sample]:
             yield replace(sample, record=replace(sample.record, objects=kept))
 
 
-def draw(studio: Studio, method: Method, boxes: Boxes, prompt: str, seed: int) -> Tensor:
+def draw(studio: BoxStudio, method: Method, boxes: BoxPictures, prompt: str, seed: int) -> Tensor:
     """What a method makes of every box; outside the boxes the pictures are the given ones."""
     made = []
     for start in tqdm(range(0, len(boxes), CHUNK), leave=False):
@@ -107,7 +107,7 @@ def draw(studio: Studio, method: Method, boxes: Boxes, prompt: str, seed: int) -
 
 
 def measure(
-    studio: Studio, jury: Jury, method: Method, prompt: str, seeds: int
+    studio: BoxStudio, jury: BoxJury, method: Method, prompt: str, seeds: int
 ) -> tuple[dict[str, float], Tensor]:
     """The verdicts' mean and, of several seeds, their spread; and the first seed's pictures."""
     found, shown = [], None
@@ -122,14 +122,14 @@ def measure(
     return metrics, shown
 
 
-def close_ups(pixels: Tensor, boxes: Boxes) -> Tensor:
+def close_ups(pixels: Tensor, boxes: BoxPictures) -> Tensor:
     """What is around the first boxes: windows of 3/8 of the side."""
     size = pixels.shape[-1]
     places = windows(boxes.boxes[:SHOWN], size, 3 * size // 8).int().tolist()
     return torch.stack([row[:, y:y2, x:x2] for row, (x, y, x2, y2) in zip(pixels, places, strict=False)])
 
 
-def sampling_ratio(studio: Studio, boxes: Boxes, rounds: int = 5) -> float:
+def sampling_ratio(studio: BoxStudio, boxes: BoxPictures, rounds: int = 5) -> float:
     """Time with the adapters merged, as ComfyUI merges them, over time without: medians, in turn."""
     part = boxes.part(slice(0, CHUNK))
     text = studio.base.embed([plain for plain, _ in part.texts])
@@ -147,8 +147,8 @@ def sampling_ratio(studio: Studio, boxes: Boxes, rounds: int = 5) -> float:
 
 
 def call_juries(
-    arguments: Arguments, config: StudioConfig, studio: Studio, cache: Path
-) -> Iterator[tuple[str, Jury]]:
+    arguments: Arguments, config: BoxStudioConfig, studio: BoxStudio, cache: Path
+) -> Iterator[tuple[str, BoxJury]]:
     """For each range of sizes its boxes, with who reads them; curated data may have small ones alone."""
     side = studio.base.unet.config.sample_size * studio.base.cell
     for name, sides in SIZES.items():
@@ -163,22 +163,22 @@ def call_juries(
             raise ValueError(f"data: {arguments.data} has {len(boxes)} boxes of 1/8 to 1/6; give more.")
 
 
-def call_jury(arguments: Arguments, config: StudioConfig, boxes: Boxes) -> Jury:
+def call_jury(arguments: Arguments, config: BoxStudioConfig, boxes: BoxPictures) -> BoxJury:
     if not arguments.clip:
         return MiniatureJury(boxes, Path(config.base))
     return ClipJury(boxes, Path(arguments.clip), Path(arguments.inception) if arguments.inception else None)
 
 
 def main() -> None:
-    arguments, config = parse([Arguments, StudioConfig], {})
-    studio = Studio(config, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    arguments, config = parse([Arguments, BoxStudioConfig], {})
+    studio = BoxStudio(config, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     with tempfile.TemporaryDirectory() as cache:
         juries = dict(call_juries(arguments, config, studio, Path(cache)))
     small = juries["small"]
     metrics: dict[str, float] = {}
     sheet = [close_ups(small.boxes.pixels, small.boxes)]
 
-    def add(name: str, jury: Jury, method: Method, prompt: str) -> Tensor:
+    def add(name: str, jury: BoxJury, method: Method, prompt: str) -> Tensor:
         seeds = arguments.seeds if name.startswith(("table1.", "table3.")) else arguments.more_seeds
         found, made = measure(studio, jury, method, prompt, seeds)
         metrics.update({f"{name}.{key}": value for key, value in found.items()})

@@ -1,4 +1,4 @@
-"""Edit reads one edit of a map: its fields, and the pixels that it selects."""
+"""MapEdit reads one edit of a map: its fields, and the pixels that it selects."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Selection:
     together: bool
 
 
-class Edit(Fields):
+class MapEdit(Fields):
     """One edit, the map that it changes, and the other maps that it may select in."""
 
     def __init__(

@@ -23,7 +23,7 @@ import numpy as np
 
 from ..small_objects.boxes import Box
 from .canvas import FONT, Canvas, stroke_mask, text_mask
-from .edit_fields import Edit, short
+from .edit_fields import MapEdit, short
 from .objects import Piece
 from .palettes import Palette
 
@@ -65,7 +65,7 @@ def edit_steps(
     for number, values in enumerate(parse_edits(edits)):
         operation = OPERATIONS[values["op"]]
         try:
-            operation.run(Edit(values, operation.fields, canvas, others))
+            operation.run(MapEdit(values, operation.fields, canvas, others))
         except ValueError as error:
             raise ValueError(f"edits[{number}] ({values['op']}): {error}") from error
         yield canvas.image
@@ -99,7 +99,7 @@ def parse_edits(edits: str | Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 class Operation:
     """An operation: the function that runs it, and the fields of an edit that it reads."""
 
-    run: Callable[[Edit], None]
+    run: Callable[[MapEdit], None]
     fields: tuple[str, ...]
 
 
@@ -107,10 +107,10 @@ OPERATIONS: dict[str, Operation] = {}
 """All operations by their `op`."""
 
 
-def operation(op: str, *fields: str) -> Callable[[Callable[[Edit], None]], Callable[[Edit], None]]:
+def operation(op: str, *fields: str) -> Callable[[Callable[[MapEdit], None]], Callable[[MapEdit], None]]:
     """Register a function as the operation `op`, which reads these fields."""
 
-    def register(run: Callable[[Edit], None]) -> Callable[[Edit], None]:
+    def register(run: Callable[[MapEdit], None]) -> Callable[[MapEdit], None]:
         OPERATIONS[op] = Operation(run, fields)
         return run
 
@@ -118,35 +118,35 @@ def operation(op: str, *fields: str) -> Callable[[Callable[[Edit], None]], Calla
 
 
 @operation("move", "select", "dx", "dy", "fill")
-def _move(edit: Edit) -> None:
+def _move(edit: MapEdit) -> None:
     """Move by dx, dy pixels; the hole takes the nearest value, or the label or colour `fill`."""
     dx, dy = edit.pixels("dx", 0), edit.pixels("dy", 0)
     edit.transform(lambda piece: piece.moved(dx, dy), as_one=True)
 
 
 @operation("scale", "select", "factor", "fx", "fy", "fill")
-def _scale(edit: Edit) -> None:
+def _scale(edit: MapEdit) -> None:
     """Scale about the centre by factor, or by fx and fy."""
     fx, fy = edit.factors()
     edit.transform(lambda piece: piece.scaled(fx, fy, edit.canvas.width, edit.canvas.height))
 
 
 @operation("rotate", "select", "degrees", "fill")
-def _rotate(edit: Edit) -> None:
+def _rotate(edit: MapEdit) -> None:
     """Rotate clockwise about the centre."""
     degrees = edit.number("degrees")
     edit.transform(lambda piece: piece.rotated(degrees))
 
 
 @operation("flip", "select", "direction", "fill")
-def _flip(edit: Edit) -> None:
+def _flip(edit: MapEdit) -> None:
     """Mirror in a direction: "horizontal" (left and right change places) or "vertical"."""
     horizontally = edit.choice("direction", "horizontal", "vertical") == "horizontal"
     edit.transform(lambda piece: piece.flipped(horizontally))
 
 
 @operation("duplicate", "select", "dx", "dy")
-def _duplicate(edit: Edit) -> None:
+def _duplicate(edit: MapEdit) -> None:
     """Put a copy dx, dy pixels further."""
     dx, dy = edit.pixels("dx", 0), edit.pixels("dy", 0)
     for piece in edit.canvas.cut(edit.selection().mask, together=True):
@@ -154,19 +154,19 @@ def _duplicate(edit: Edit) -> None:
 
 
 @operation("delete", "select", "fill")
-def _delete(edit: Edit) -> None:
+def _delete(edit: MapEdit) -> None:
     """Delete objects; the hole takes the nearest value, or the label or colour `fill`."""
     edit.canvas.exchange(edit.selection().mask, [], edit.fill())
 
 
 @operation("recolour", "select", "to")
-def _recolour(edit: Edit) -> None:
+def _recolour(edit: MapEdit) -> None:
     """Give the selected pixels the label or colour `to`."""
     edit.canvas.values[edit.selection().mask] = edit.paint("to")
 
 
 @operation("paste", "select", "x", "y", "factor", "fx", "fy")
-def _paste(edit: Edit) -> None:
+def _paste(edit: MapEdit) -> None:
     """Copy a selection from a source, scaled, with its top left at x, y or where it is in the source."""
     selection = edit.selection(elsewhere=True)
     source, canvas = selection.canvas, edit.canvas
@@ -181,7 +181,7 @@ def _paste(edit: Edit) -> None:
 
 
 @operation("order", "select", "to", "of")
-def _order(edit: Edit) -> None:
+def _order(edit: MapEdit) -> None:
     """Bring objects to the "front" or "back" of the objects in `of`; without `of`, to the front of all.
 
     A flat map does not know what is behind an object, so this uncovers only what earlier edits covered.
@@ -197,7 +197,7 @@ def _order(edit: Edit) -> None:
 
 
 @operation("depth", "select", "set", "add")
-def _depth(edit: Edit) -> None:
+def _depth(edit: MapEdit) -> None:
     """Set selected pixels to a brightness in 0..1, or add one in -1..1; in a depth map near is bright."""
     canvas, mask = edit.canvas, edit.selection().mask
     if canvas.palette is not None:
@@ -212,14 +212,14 @@ def _depth(edit: Edit) -> None:
 
 
 @operation("stroke", "points", "width", "colour")
-def _stroke(edit: Edit) -> None:
+def _stroke(edit: MapEdit) -> None:
     """Draw a line of `width` pixels through points [[x, y], …] in a label or colour."""
     mask = stroke_mask(edit.points("points"), edit.whole("width", 1, low=1), edit.canvas.values.shape[:2])
     edit.canvas.paint(mask, edit.paint("colour"))
 
 
 @operation("text", "text", "x", "y", "scale", "colour")
-def _text(edit: Edit) -> None:
+def _text(edit: MapEdit) -> None:
     """Write a text in letters of 5 x 7 pixels times scale, from the top left x, y, in a label or colour."""
     text = edit.text("text")
     unknown = sorted(set(text.upper()) - FONT.keys() - {"\n"})

@@ -23,7 +23,7 @@ MOST_BORDER = 0.4
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class FoundMask:
     """A mask as the model gives it: logits (h, w), above 0 inside, and the IoU that it predicts for it."""
 
     logits: Tensor
@@ -60,7 +60,7 @@ def point_grid(height: int, width: int, count: int) -> Tensor:
     return torch.stack([x, y], dim=-1).reshape(-1, 2)
 
 
-def largest_object(logits: Tensor, ious: Tensor, height: int, width: int) -> Found | None:
+def largest_object(logits: Tensor, ious: Tensor, height: int, width: int) -> FoundMask | None:
     """The largest of the model's masks that is an object of a picture of `height` x `width`, or None.
 
     logits: (N, K, h, w), of which the part under the picture counts. ious: (N, K), as the model predicts.
@@ -79,4 +79,4 @@ def largest_object(logits: Tensor, ious: Tensor, height: int, width: int) -> Fou
     is_reliable = (ious >= LEAST_IOU) & (sure >= LEAST_STABILITY * possible) & (area > 0)
     is_object = is_reliable & (area <= MOST_AREA) & (edge.float().mean(1) <= MOST_BORDER)
     best = int(torch.where(is_object, area, -1).argmax())
-    return Found(logits[best], float(ious[best])) if bool(is_object[best]) else None
+    return FoundMask(logits[best], float(ious[best])) if bool(is_object[best]) else None

@@ -22,7 +22,7 @@ from . import networks as models
 
 
 @dataclass
-class Arguments:
+class StageArguments:
     """Where and on what to train."""
 
     stage: str = option("", "what to train, one of the stages above")
@@ -50,7 +50,7 @@ class Arguments:
 
 
 def example_streams(
-    arguments: Arguments,
+    arguments: StageArguments,
     config: TrainConfig,
     device: torch.device,
     makers: dict[str, Callable[..., dict[str, Tensor]]],
@@ -85,7 +85,9 @@ def example_streams(
     return streams, embed([""])[0].float()
 
 
-def latents_of(arguments: Arguments, pixels: Tensor, vae: AutoencoderKL, causes: dict[str, object]) -> Tensor:
+def latents_of(
+    arguments: StageArguments, pixels: Tensor, vae: AutoencoderKL, causes: dict[str, object]
+) -> Tensor:
     """Cached scaled latents fp16 (N, 4, h, w) of scenes' pixels uint8 (N, 3, H, W)."""
     device, fast = vae.device, causes["precision"] != "no"
 
@@ -98,7 +100,7 @@ def latents_of(arguments: Arguments, pixels: Tensor, vae: AutoencoderKL, causes:
 
 
 def tokens_of(
-    arguments: Arguments, captions: Tensor, tokenizer: CLIPTokenizer, causes: dict[str, object]
+    arguments: StageArguments, captions: Tensor, tokenizer: CLIPTokenizer, causes: dict[str, object]
 ) -> Tensor:
     """Cached tokens int16 (N, 32) of caption rows."""
 
@@ -116,7 +118,7 @@ def tokenize(tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
     return torch.tensor(ids)
 
 
-def frozen_vae(arguments: Arguments, device: torch.device) -> tuple[AutoencoderKL, str]:
+def frozen_vae(arguments: StageArguments, device: torch.device) -> tuple[AutoencoderKL, str]:
     """The trained VAE, and the hash of its weights as a cause."""
     (vae,) = models.load_networks(arguments.weights, "vae")
     weights = arguments.weights / "vae" / "diffusion_pytorch_model.safetensors"

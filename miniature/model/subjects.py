@@ -29,7 +29,7 @@ from ..world.tensors import caption_row, caption_text, load_scenes
 from ..world.things import SUBJECTS, SUBJECTS_LORA, THINGS
 from . import inpainting_examples as inpainting
 from . import networks as models
-from .stage_data import Arguments, frozen_vae, latents_of, tokenize
+from .stage_data import StageArguments, frozen_vae, latents_of, tokenize
 
 SMALLEST = 0.3  # of the picture's side, from which on a thing is a subject
 RANK = 16
@@ -51,7 +51,7 @@ class LowRank(nn.Module):
         return weight + (self.up @ self.down).view_as(weight)
 
 
-def load_subjects(arguments: Arguments) -> dict[str, Tensor]:
+def load_subjects(arguments: StageArguments) -> dict[str, Tensor]:
     """Scenes of one subject each, people twice, as from `load_scenes`."""
     scenes = load_scenes(arguments.cache, "train", arguments.scenes, arguments.size, 1, SUBJECTS)
     extent = (scenes["box"][:, 0, 2:] - scenes["box"][:, 0, :2]).amax(dim=-1)
@@ -74,7 +74,7 @@ def empty_places(count: int, size: int, seed: int) -> dict[str, Tensor]:
     return {"pixels": torch.from_numpy(np.stack(pixels)), "caption": torch.from_numpy(np.stack(captions))}
 
 
-def train_subjects(arguments: Arguments, config: TrainConfig, accelerator: Accelerator) -> None:
+def train_subjects(arguments: StageArguments, config: TrainConfig, accelerator: Accelerator) -> None:
     """The stage `subjects` of `miniature.train`: a LoRA on the stored UNet, in `runs`/subjects."""
     device = accelerator.device
     vae, vae_hash = frozen_vae(arguments, device)

@@ -14,7 +14,7 @@ from ..latents import empty_latent, finite_latent
 from ..maps.palette_input import chosen_palette, wanted_objects
 from ..types import Conditioning
 from .chain import Chain, check_links
-from .chain_sampling import Given
+from .chain_sampling import GivenMap
 
 
 def check_inputs(
@@ -63,7 +63,7 @@ def empty_map(model: ModelPatcher, vae: Any, width: int, height: int) -> Tensor:
     return empty_latent(model, vae, width, height)
 
 
-def given_maps(chain: Chain, vae: Any, width: int, height: int, count: int) -> dict[str, Given]:
+def given_maps(chain: Chain, vae: Any, width: int, height: int, count: int) -> dict[str, GivenMap]:
     """The maps that take a factor's place, by condition."""
     given = {}
     for link in chain:
@@ -75,7 +75,7 @@ def given_maps(chain: Chain, vae: Any, width: int, height: int, count: int) -> d
                 " one, or one for each."
             )
         pixels = link.resized_map(width, height)
-        given[link.info.condition] = Given(pixels, finite_latent(vae.encode(pixels)))
+        given[link.info.condition] = GivenMap(pixels, finite_latent(vae.encode(pixels)))
     return given
 
 

@@ -23,7 +23,7 @@ from ..maps.palette_input import pixels_of
 from ..types import Conditioning
 from .chain import Chain, ChainLink
 from .control import controlled
-from .row_sampling import Progress, Sampling, sample_rows
+from .row_sampling import Sampling, StepProgress, sample_rows
 
 DECODED = 16  # maps that are decoded at once
 
@@ -57,7 +57,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Given:
+class GivenMap:
     """A map (N, H, W, 3) that takes a factor's place, and its latent (N, C, h, w)."""
 
     map: Tensor
@@ -77,7 +77,7 @@ class ChainSampler:
     positive: Conditioning
     negative: Conditioning
     chain: Chain
-    given: dict[str, Given]
+    given: dict[str, GivenMap]
     empty: Tensor
     sampling: Sampling
     together: bool
@@ -132,7 +132,7 @@ class ChainSampler:
         seeds: list[int],
         rows: Rows,
         states: dict[str, Trajectory],
-        progress: Progress,
+        progress: StepProgress,
     ) -> Tensor:
         parents = [rows.reading(states[name]) if name in states else None for name in link.info.parents]
         put = partial(controlled, factor=link.factor, strength=link.strength, start=0.0, end=1.0)
@@ -186,7 +186,7 @@ class GridPreview:
         self.count, self.steps, self.stage = count, steps, -1
         self.latents: Tensor | None = None
 
-    def of(self, places: Sequence[int]) -> Progress:
+    def of(self, places: Sequence[int]) -> StepProgress:
         """The progress function of one batch more, whose rows stand at these places."""
         self.stage += 1
         places = list(places)

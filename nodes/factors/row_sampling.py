@@ -26,7 +26,7 @@ BROWNIAN = {"dpmpp_sde", "dpmpp_2m_sde", "dpmpp_2m_sde_heun", "dpmpp_3m_sde"}
 
 
 # Called after every step with its number, from 0, and the predicted clean latents, in the model's scale.
-Progress = Callable[[int, Tensor], None]
+StepProgress = Callable[[int, Tensor], None]
 
 
 def sample_rows(
@@ -37,7 +37,7 @@ def sample_rows(
     empty: Tensor,
     sampling: Sampling,
     rows: Rows,
-    progress: Progress,
+    progress: StepProgress,
 ) -> Tensor:
     """The latents (B, C, h, w), in the VAE's scale, that each seed alone gives a stock KSampler.
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from ...core.images import check_image
-from ...core.sam.masks import Found, largest_object, point_grid, to_picture
+from ...core.sam.masks import FoundMask, largest_object, point_grid, to_picture
 from ...core.sam.points import Point, parse_points
 from ...core.small_objects.boxes import Box, parse_boxes
 from ...core.small_objects.region import extent
@@ -142,7 +142,7 @@ class Look:
     height: int
     width: int
 
-    def told(self, box: Box | None, inside: Sequence[Point], outside: Sequence[Point]) -> Found:
+    def told(self, box: Box | None, inside: Sequence[Point], outside: Sequence[Point]) -> FoundMask:
         """The object in the box or at the points; of a single point the likeliest of three masks."""
         points, labels = as_prompt(inside, outside) if inside or outside else (None, None)
         is_vague = box is None and len(inside) + len(outside) == 1
@@ -150,11 +150,11 @@ class Look:
             self.embedding, self.height, self.width, points, labels, box, several=is_vague
         )
         best = int(ious[0].argmax())
-        return Found(logits[0, best], float(ious[0, best]))
+        return FoundMask(logits[0, best], float(ious[0, best]))
 
-    def largest(self, progress: comfy.utils.ProgressBar) -> Found | None:
+    def largest(self, progress: comfy.utils.ProgressBar) -> FoundMask | None:
         """The largest object among the masks of a grid of points; see `largest_object`."""
-        found: list[Found] = []
+        found: list[FoundMask] = []
         for points in point_grid(self.height, self.width, GRID)[:, None].split(POINTS_AT_ONCE):
             comfy.model_management.throw_exception_if_processing_interrupted()
             inside = torch.ones(points.shape[:2], dtype=torch.int64)

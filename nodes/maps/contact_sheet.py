@@ -11,27 +11,27 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ...core.maps.recall import Candidate
 
-Colour = tuple[int, int, int]
+Rgb = tuple[int, int, int]
 
 SMALLEST, LARGEST = 200, 400  # a map's longer side on the sheet, in pixels; the longest seed fits in 200
 WIDE = 1.8  # columns for each row, so that the sheet is wider than high
 GAP, FRAME, PAD = 16, 4, 6
 FONT_SIZE, LINE = 14, 19
 
-BACKGROUND: Colour = (24, 24, 27)
-TEXT: Colour = (236, 236, 236)
-FAINT: Colour = (160, 160, 166)
-MISSING: Colour = (255, 146, 120)
-COMPLETE: Colour = (130, 214, 140)
-CHOSEN: Colour = (255, 205, 80)
+BACKGROUND: Rgb = (24, 24, 27)
+TEXT: Rgb = (236, 236, 236)
+FAINT: Rgb = (160, 160, 166)
+MISSING: Rgb = (255, 146, 120)
+COMPLETE: Rgb = (130, 214, 140)
+CHOSEN: Rgb = (255, 205, 80)
 
-Line = tuple[str, Colour]
+Line = tuple[str, Rgb]
 
 
 def contact_sheet(
     maps: np.ndarray,
     candidates: Sequence[Candidate],
-    legend: dict[str, Colour],
+    legend: dict[str, Rgb],
     chosen: Collection[int],
     seeded: bool = True,
     pinned: int | None = None,
@@ -118,9 +118,9 @@ def _shortened(text: str, width: int) -> str:
     return f"{text}..."
 
 
-def _legend_lines(legend: dict[str, Colour], width: int) -> list[list[tuple[int, str, Colour]]]:
+def _legend_lines(legend: dict[str, Rgb], width: int) -> list[list[tuple[int, str, Rgb]]]:
     """The objects with their places from the left, in as many lines as they need."""
-    lines: list[list[tuple[int, str, Colour]]] = []
+    lines: list[list[tuple[int, str, Rgb]]] = []
     end = width
     for label, colour in legend.items():
         text = _shortened(label, width - LINE)
@@ -133,7 +133,7 @@ def _legend_lines(legend: dict[str, Colour], width: int) -> list[list[tuple[int,
     return lines
 
 
-def _draw_legend(draw: ImageDraw.ImageDraw, x: int, y: int, line: list[tuple[int, str, Colour]]) -> None:
+def _draw_legend(draw: ImageDraw.ImageDraw, x: int, y: int, line: list[tuple[int, str, Rgb]]) -> None:
     for start, text, colour in line:
         draw.rectangle((x + start, y + 3, x + start + 12, y + 15), fill=colour, outline=FAINT)
         draw.text((x + start + LINE, y), text, TEXT, _font())

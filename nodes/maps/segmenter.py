@@ -51,7 +51,7 @@ SEGMENTERS = ModelFolders(
 )
 
 
-def load_segmenter(name: str) -> Segmenter:
+def load_segmenter(name: str) -> LoadedSegmenter:
     """The model in the folder `name`; the same object until its files change or ComfyUI unloads it.
 
     Raises ValueError as `SEGMENTERS.path` does, and for a model that cannot be loaded or used.
@@ -64,16 +64,16 @@ def _holds_model(folder: Path) -> bool:
     return (folder / "config.json").is_file() and any(folder.glob("*.safetensors"))
 
 
-def _loaded(folder: Path) -> Segmenter:
+def _loaded(folder: Path) -> LoadedSegmenter:
     try:
-        return Segmenter(folder)
+        return LoadedSegmenter(folder)
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         needs_code = "trust_remote_code" in str(error)
         why = "it needs code of its own, which is never run; take another model" if needs_code else error
         raise ValueError(f"segmenter: {folder.name} cannot be loaded: {why}") from error
 
 
-class Segmenter:
+class LoadedSegmenter:
     """A model and its processor. names: what its labels are called, by their number."""
 
     def __init__(self, folder: Path) -> None:
@@ -140,4 +140,4 @@ def _class_for(config: Any) -> Any:
     raise ValueError(f"config.json is of a {kind}, which {why}; take a SegFormer, UperNet or Mask2Former")
 
 
-LOADED: LatestModel[Segmenter] = LatestModel()
+LOADED: LatestModel[LoadedSegmenter] = LatestModel()

@@ -23,7 +23,7 @@ SCENES = 24
 def trained(tmp_path_factory):
     """All stages, two steps each."""
     folder = tmp_path_factory.mktemp("miniature")
-    arguments = train.Arguments(folder=str(folder), scenes=SCENES)
+    arguments = train.StageArguments(folder=str(folder), scenes=SCENES)
     config = TrainConfig(steps=2, batch_size=4, warmup_steps=1, log_every=1, preview_every=2)
     for stage in train.STAGES.values():
         stage(arguments, config, Accelerator(cpu=True))
@@ -86,7 +86,7 @@ def test_a_stage_goes_on_from_other_weights(trained, tmp_path):
     words = list(vocabulary)[::-1]
     (start / "tokenizer" / "vocab.json").write_text(json.dumps({w: i for i, w in enumerate(words)}))
     shutil.copytree(trained / "weights" / "vae", tmp_path / "run" / "weights" / "vae")
-    arguments = train.Arguments(folder=str(tmp_path / "run"), scenes=SCENES, start=str(start))
+    arguments = train.StageArguments(folder=str(tmp_path / "run"), scenes=SCENES, start=str(start))
     config = TrainConfig(steps=1, batch_size=2, learning_rate=1e-9, preview_every=0, ema_decay=0.0)
     for stage in ("text_to_image", "segmenter"):
         train.STAGES[stage](arguments, config, Accelerator(cpu=True))
@@ -121,6 +121,6 @@ def test_an_unknown_stage_is_named(monkeypatch, capsys):
 
 
 def test_every_setting_is_a_flag_with_help():
-    for kind in (train.Arguments, TrainConfig):
+    for kind in (train.StageArguments, TrainConfig):
         actions = [action for action in HfArgumentParser(kind)._actions if action.dest != "help"]
         assert all(action.help for action in actions)

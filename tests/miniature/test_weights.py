@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
-from finesse.benchmarks.miniature import ORDINARY, Jury, accuracy, psnr, through
+from finesse.benchmarks.miniature import ORDINARY, MiniatureExam, accuracy, psnr, through
 from finesse.core.files import read_json
 from finesse.miniature.export import CARDS
 from finesse.miniature.model import networks as models
@@ -15,8 +15,8 @@ from torch.nn import functional
 
 
 @pytest.fixture(scope="module")
-def jury():
-    return Jury(models.WEIGHTS, steps=8, device=torch.device("cpu"))
+def exam():
+    return MiniatureExam(models.WEIGHTS, steps=8, device=torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -39,23 +39,23 @@ def test_diffusers_reads_the_folder_as_a_pipeline():
     assert pipeline.vae_scale_factor == 4
 
 
-def test_the_vae_and_the_classifier_see_what_is_there(jury, scenes):
+def test_the_vae_and_the_classifier_see_what_is_there(exam, scenes):
     pixels = scenes["pixels"].float() / 255
-    assert psnr(through(jury, pixels), pixels) > 22
+    assert psnr(through(exam, pixels), pixels) > 22
     chance = 1 / 60
-    assert accuracy(jury, pixels, scenes, ORDINARY)["thing"] > 20 * chance
+    assert accuracy(exam, pixels, scenes, ORDINARY)["thing"] > 20 * chance
 
 
-def test_the_live_preview_is_the_picture_in_coarse(jury, scenes):
+def test_the_live_preview_is_the_picture_in_coarse(exam, scenes):
     pixels = scenes["pixels"].float() / 255
     linear = read_json(models.WEIGHTS / "vae" / "latent_preview.json")
-    latents = sampling.encode(jury.models.vae, pixels)
+    latents = sampling.encode(exam.models.vae, pixels)
     colours = torch.einsum("bchw,cr->brhw", latents, torch.tensor(linear["factors"]))
     shown = (colours + torch.tensor(linear["bias"]).view(3, 1, 1)) / 2 + 0.5
     assert psnr(shown, functional.avg_pool2d(pixels, 4)) > 20
 
 
-def test_the_text_changes_the_picture(jury):
+def test_the_text_changes_the_picture(exam):
     """The same noise under two texts: the segmenter sees each thing where it was asked for."""
-    snow, grass = jury.pictures(["a red car on snow", "a red car on grass"])
+    snow, grass = exam.pictures(["a red car on snow", "a red car on grass"])
     assert snow.mean() > grass.mean()

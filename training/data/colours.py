@@ -23,8 +23,8 @@ from tqdm import tqdm
 from ...core.files import read_json, write_json
 from ..loop.cache import file_hash
 from .ahead import ahead
+from .box_selection import BOX, read_selection
 from .samples import picture_path
-from .selection import BOX, read_selection
 from .tars import decode
 
 if TYPE_CHECKING:  # transformers takes seconds to import, and packing does not need it

@@ -28,7 +28,7 @@ from .tars import decode, write_tar
 
 
 @dataclass(frozen=True)
-class Recipe:
+class MapRecipe:
     """Which of the maps segmentation, pose, depth, normal and sketch to make, and how.
 
     depth_model: needed for depth and normal, else None. workers: the number of threads that draw, and of
@@ -50,7 +50,7 @@ class Recipe:
 
 def make_shards(
     pictures: Sequence[CocoPicture],
-    recipe: Recipe,
+    recipe: MapRecipe,
     target: ShardSet,
     *,
     per_shard: int = 1000,
@@ -82,7 +82,7 @@ def make_shards(
 
 
 def finish(
-    shards: Sequence[dict[str, Any]], missing: Sequence[str], recipe: Recipe, target: ShardSet
+    shards: Sequence[dict[str, Any]], missing: Sequence[str], recipe: MapRecipe, target: ShardSet
 ) -> dict[str, Any]:
     """Write and return the report of a set whose shards are all made. Raises ValueError for an empty set."""
     made = [shard for shard in shards if shard["samples"]]
@@ -117,7 +117,7 @@ class _Drawn:
     pixels: Tensor | None
 
 
-def _write_shard(pictures: Sequence[CocoPicture], recipe: Recipe, path: Path) -> dict[str, Any]:
+def _write_shard(pictures: Sequence[CocoPicture], recipe: MapRecipe, path: Path) -> dict[str, Any]:
     damaged: list[str] = []
 
     def readable() -> Iterator[_Drawn]:
@@ -131,7 +131,7 @@ def _write_shard(pictures: Sequence[CocoPicture], recipe: Recipe, path: Path) ->
     return {"samples": count, "damaged": damaged}
 
 
-def _draw(recipe: Recipe, source: CocoPicture) -> _Drawn | str:
+def _draw(recipe: MapRecipe, source: CocoPicture) -> _Drawn | str:
     """The part of a sample that a thread can make, or a text that says what is damaged."""
     size = (source.width, source.height)
     square = Square.of(*size, recipe.resolution)
@@ -150,7 +150,7 @@ def _draw(recipe: Recipe, source: CocoPicture) -> _Drawn | str:
     return _Drawn(MapSample(source.id, source.captions, square.shrink(picture), maps, "coco"), pixels)
 
 
-def _estimated(recipe: Recipe, drawn: Iterable[_Drawn]) -> Iterator[MapSample]:
+def _estimated(recipe: MapRecipe, drawn: Iterable[_Drawn]) -> Iterator[MapSample]:
     """Yield the samples with all their maps."""
     drawn = iter(drawn)
     while batch := list(islice(drawn, recipe.batch_size)):
@@ -160,7 +160,7 @@ def _estimated(recipe: Recipe, drawn: Iterable[_Drawn]) -> Iterator[MapSample]:
             yield replace(item.sample, maps={condition: maps[condition] for condition in recipe.conditions})
 
 
-def _estimate(recipe: Recipe, batch: Sequence[_Drawn]) -> dict[str, list[Image.Image]]:
+def _estimate(recipe: MapRecipe, batch: Sequence[_Drawn]) -> dict[str, list[Image.Image]]:
     """The estimated maps of a batch, by condition."""
     found = {}
     if recipe.depth_model:

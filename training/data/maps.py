@@ -21,7 +21,7 @@ from transformers import HfArgumentParser
 
 from ..loop.config import option, script, words
 from .map_estimators import DepthModel
-from .map_shards import Recipe, finish, make_shards
+from .map_shards import MapRecipe, finish, make_shards
 from .map_sources import coco_pictures
 from .shard_set import ShardSet
 
@@ -61,7 +61,7 @@ def run(arguments: Arguments, conditions: tuple[str, ...]) -> None:
     files = {name: Path(getattr(arguments, name)) for name in needed & {"stuff", "keypoints"}}
     missing: list[str] = []
     pictures = coco_pictures(Path(arguments.images), Path(arguments.captions), missing, **files)
-    recipe = Recipe(
+    recipe = MapRecipe(
         conditions,
         arguments.resolution,
         DepthModel(Path(arguments.depth_model), accelerator.device) if "depth_model" in needed else None,

@@ -20,9 +20,9 @@ import polars as pl
 from tqdm import tqdm
 
 from .ahead import ahead
+from .box_selection import BOX, read_selection
 from .colours import CHUNK, colours_of, read_colours
-from .samples import Record, Sample, SmallObject, picture_path, write_shard
-from .selection import BOX, read_selection
+from .samples import Sample, SampleRecord, SmallObject, picture_path, write_shard
 from .shard_set import ShardSet, named
 from .tars import decode
 
@@ -140,7 +140,7 @@ def _make_shard(target: ShardSet, plan: _Plan) -> dict[str, Any]:
                 damaged.append(f"{picture.path.name}: {error}")
                 continue
             colours.update(picture.colours)
-            yield Sample(Record(plan.source, picture.id, *decoded.size, picture.objects), jpg, decoded)
+            yield Sample(SampleRecord(plan.source, picture.id, *decoded.size, picture.objects), jpg, decoded)
 
     def write(path: Path) -> dict[str, Any]:
         return {

@@ -1,6 +1,6 @@
 """Samples of pictures with their small objects are written to shards, read again, and turned into prompts.
 
-A shard holds for each picture `<id>.jpg`, the bytes of the original file, and `<id>.json`, a Record.
+A shard holds for each picture `<id>.jpg`, the bytes of the original file, and `<id>.json`, a SampleRecord.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class SmallObject:
 
 
 @dataclass(frozen=True)
-class Record:
+class SampleRecord:
     """A picture's entry in a shard: its source, its size in pixels and its small objects."""
 
     source: str
@@ -44,7 +44,7 @@ class Record:
 class Sample:
     """A record with its picture: the bytes of the JPEG, and the decoded RGB picture of the record's size."""
 
-    record: Record
+    record: SampleRecord
     jpg: bytes
     picture: Image.Image
 
@@ -90,7 +90,7 @@ def read_shard(path: str | Path, damaged: list[str] | None = None) -> Iterator[S
 
 
 def _sample(parts: dict[str, bytes]) -> Sample:
-    record = parse_record(parts, Record, ("jpg",))
+    record = parse_record(parts, SampleRecord, ("jpg",))
     picture = decode(parts["jpg"])
     if picture.size != (record.width, record.height):
         raise ValueError(f"the picture is {picture.size}, but its record says {record.width, record.height}")

@@ -32,9 +32,9 @@ from transformers import HfArgumentParser
 
 from ..loop.config import option, script
 from .blip import Blip
+from .box_selection import SIDES, SMALLEST, select_coco, select_openimages
 from .colours import ask_colours
 from .packing import pack
-from .selection import SIDES, SMALLEST, select_coco, select_openimages
 
 log = logging.getLogger(__name__)
 

@@ -28,7 +28,7 @@ SMOOTH = ("depth", "normal")  # enlarged bilinearly, the others by their nearest
 
 
 @dataclass(frozen=True)
-class Recipe:
+class SampleRecipe:
     """How a prompt becomes a sample.
 
     palette: of the segmentation maps; control_palette: what the ControlNet reads. candidates: maps sampled a
@@ -50,7 +50,7 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Found:
+class BestMap:
     """The best map of a prompt: how its latents (1, C, h, w) were sampled, its RGB (h, w, 3), its recall."""
 
     record: Trajectory
@@ -62,7 +62,7 @@ class Maker:
     """A base, a chain of factors, the first of them a segmentation, and the ControlNet of the last."""
 
     def __init__(
-        self, base: BaseModel, chain: Sequence[Link], controlled: ControlledUNet, recipe: Recipe
+        self, base: BaseModel, chain: Sequence[Link], controlled: ControlledUNet, recipe: SampleRecipe
     ) -> None:
         self.base, self.chain, self.controlled, self.recipe = base, chain, controlled, recipe
         self.empty = base.embed([""])
@@ -73,7 +73,7 @@ class Maker:
         return shown_by(map(palette.index, objects_in(prompt, palette)), palette)
 
     @torch.no_grad()
-    def best(self, prompt: str, index: int) -> Found:
+    def best(self, prompt: str, index: int) -> BestMap:
         """The best of the candidates for the prompt of that index in its list, which names objects."""
         recipe, first = self.recipe, self.chain[0]
         judge = RecallJudge(recipe.palette, self.wanted(prompt), recipe.minimal_area, recipe.keep)
@@ -93,10 +93,10 @@ class Maker:
         row = rows.kept[winner.index]
         labels = recipe.palette.decode(painted[winner.index])
         record = rows.trajectory.take([row])
-        return Found(record, recipe.palette.encode(labels), replace(winner, index=row))
+        return BestMap(record, recipe.palette.encode(labels), replace(winner, index=row))
 
     @torch.no_grad()
-    def sample(self, prompt: str, index: int, found: Found) -> MapSample:
+    def sample(self, prompt: str, index: int, found: BestMap) -> MapSample:
         """The picture of a map, with that map and those of the other factors."""
         recipe, (first, *others) = self.recipe, self.chain
         size = (recipe.size, recipe.size)

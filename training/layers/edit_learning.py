@@ -20,7 +20,7 @@ from ..models import sampling
 from ..models.base_model import PLAIN, BaseModel, Embedded
 from ..models.denoising import use_plain_attention
 from ..models.edit_weights import as_denoiser, edit_weights
-from .photo_edits import Edit, read_mask, read_picture
+from .photo_edits import PhotoEdit, read_mask, read_picture
 
 AT_ONCE = 4  # pictures sampled in one batch
 
@@ -112,7 +112,7 @@ class Editor:
             base.unet.enable_gradient_checkpointing()
         self.empty = base.embed([""])
 
-    def make(self, edit: Edit, bar: tqdm) -> LearntEdit:
+    def make(self, edit: PhotoEdit, bar: tqdm) -> LearntEdit:
         """Fit the texts and then the weights to the photo, and draw what has been learnt."""
         config, base = self.config, self.base
         texts = base.embed([edit.object, edit.background])
@@ -159,7 +159,7 @@ class Editor:
         shown = [photo, shown, *(sampling.decode(base.vae, latent[None]) for latent in drawn)]
         return LearntEdit(changes, embeddings, losses, sampling.grid(torch.cat(shown).cpu(), len(shown)))
 
-    def _reference(self, edit: Edit, text: Embedded) -> tuple[Tensor, Tensor]:
+    def _reference(self, edit: PhotoEdit, text: Embedded) -> tuple[Tensor, Tensor]:
         """Pixels and latent of the background, given or drawn by the base itself."""
         if edit.reference:
             pixels = read_picture(edit.reference, self.config.resolution).to(self.device)

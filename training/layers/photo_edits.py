@@ -23,7 +23,7 @@ EXAMPLE = '{"image": "dog.jpg", "mask": "dog_mask.png", "prompt": "a dog jumping
 
 
 @dataclass(frozen=True)
-class Edit:
+class PhotoEdit:
     """One edit of one photo, as a line of the file asks for it.
 
     where: the line and its file, for messages. reference: None to be drawn from the background's text.
@@ -46,12 +46,12 @@ class Edit:
         return {**texts, "pictures": [file_hash(path) for path in pictures]}
 
 
-def read_edits(path: str, seed: int) -> list[Edit]:
+def read_edits(path: str, seed: int) -> list[PhotoEdit]:
     """The edits in a file; `seed` is that of lines without one. ValueError names the line and what to do."""
     file = Path(path)
     if not file.is_file():
         raise ValueError(f"edits: there is no file {path!r}; give one with a line such as {EXAMPLE}.")
-    edits: list[Edit] = []
+    edits: list[PhotoEdit] = []
     taken: dict[str, str] = {}
     for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
         if not line.strip():
@@ -70,7 +70,7 @@ def read_edits(path: str, seed: int) -> list[Edit]:
     return edits
 
 
-def check_pictures(edits: Sequence[Edit], side: int) -> None:
+def check_pictures(edits: Sequence[PhotoEdit], side: int) -> None:
     """ValueError, naming the line and what to do, unless all pictures can be used."""
     for edit in edits:
         try:
@@ -112,7 +112,7 @@ def _fields(line: str) -> dict[str, Any]:
     return given
 
 
-def _edit(given: dict[str, Any], folder: Path, where: str, number: int, seed: int) -> Edit:
+def _edit(given: dict[str, Any], folder: Path, where: str, number: int, seed: int) -> PhotoEdit:
     found = split_edit_prompt(given["prompt"])
     texts = {name: given.get(name, getattr(found, name)).strip() for name in ("object", "background")}
     paths = {name: folder / given[name] for name in ("image", "mask", "reference") if name in given}
@@ -128,7 +128,7 @@ def _edit(given: dict[str, Any], folder: Path, where: str, number: int, seed: in
         )
     name = given.get("name", str(number))
     confined(name, folder)
-    return Edit(
+    return PhotoEdit(
         where,
         name,
         given["prompt"],
@@ -138,7 +138,7 @@ def _edit(given: dict[str, Any], folder: Path, where: str, number: int, seed: in
     )
 
 
-def _check_pictures(edit: Edit, side: int) -> None:
+def _check_pictures(edit: PhotoEdit, side: int) -> None:
     photo, mask = _open(edit.image), _open(edit.mask)
     if photo.size != mask.size:
         sizes = ["x".join(map(str, picture.size)) for picture in (mask, photo)]

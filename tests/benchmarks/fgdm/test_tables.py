@@ -13,9 +13,9 @@ from finesse.benchmarks.fgdm import downstream as fgdm_downstream
 from finesse.benchmarks.fgdm import tables as fgdm
 from finesse.benchmarks.fgdm import timing as fgdm_timing
 from finesse.benchmarks.fgdm.methods import (
-    Prompt,
-    Studio,
-    StudioConfig,
+    MapStudio,
+    MapStudioConfig,
+    ScenePrompt,
     mean_iou,
     prompts_of,
     recalls,
@@ -40,12 +40,12 @@ def config(miniature):
     info = FactorInfo(condition="segmentation", palette="coco-stuff", base="miniature")
     path = miniature / "factors" / "segmentation.safetensors"
     write_factor(path, build_factor(unet, "timestep", 0), info)
-    return StudioConfig(str(miniature), factor=str(path), picture_steps=2, keep=1, precision="no")
+    return MapStudioConfig(str(miniature), factor=str(path), picture_steps=2, keep=1, precision="no")
 
 
 @pytest.fixture(scope="module")
 def studio(config):
-    return Studio(config, torch.device("cpu"))
+    return MapStudio(config, torch.device("cpu"))
 
 
 def test_prompts_name_four_to_eight_things():
@@ -73,11 +73,11 @@ def test_maps_are_read_by_the_nearest_colour(studio):
     labels = labels.repeat_interleave(3, 1).repeat_interleave(3, 2)
     maps = studio.table[labels].movedim(-1, 1) / 255
     assert torch.equal(studio.decoded((maps + 0.02 * torch.rand_like(maps)).clamp(max=1)), labels)
-    prompt = Prompt("a sheep and a train", ("sheep", "train"))
+    prompt = ScenePrompt("a sheep and a train", ("sheep", "train"))
     assert recalls(labels, [prompt]).tolist() == [1.0]
     assert recalls(labels[..., :3], [prompt]).tolist() == [1.0]
     assert recalls(labels[..., 3:], [prompt]).tolist() == [0.0]
-    others = unasked(labels, [Prompt("a train", ("train",))])
+    others = unasked(labels, [ScenePrompt("a train", ("train",))])
     assert others.tolist() == pytest.approx([1 / (len(ON_MAPS) - 1)])
 
 

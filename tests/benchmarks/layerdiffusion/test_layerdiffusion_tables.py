@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 from finesse.benchmarks.layerdiffusion import tables as layerdiffusion
-from finesse.benchmarks.layerdiffusion.edits import ACTION, CHECKS, COLOUR, Jury, edits_of
-from finesse.benchmarks.layerdiffusion.methods import ABLATION, PEERS, SEEDS, Studio, StudioConfig
+from finesse.benchmarks.layerdiffusion.methods import ABLATION, PEERS, SEEDS, EditStudio, EditStudioConfig
+from finesse.benchmarks.layerdiffusion.scene_edits import ACTION, CHECKS, COLOUR, EditJury, edits_of
 from finesse.benchmarks.layerdiffusion.tables import Arguments, Job, Table
 from finesse.miniature.model import networks as models
 
@@ -17,7 +17,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def config(miniature):
-    return StudioConfig(
+    return EditStudioConfig(
         str(miniature), "", embedding_steps=2, embedding_rate=0.1, fine_tuning_steps=2, learning_rate=1e-2
     )
 
@@ -29,12 +29,12 @@ def quick(config):
 
 @pytest.fixture(scope="module")
 def studio(quick):
-    return Studio(quick, CPU)
+    return EditStudio(quick, CPU)
 
 
 @pytest.fixture(scope="module")
 def jury(tmp_path_factory):
-    return Jury(models.WEIGHTS, tmp_path_factory.mktemp("jury"), CPU)
+    return EditJury(models.WEIGHTS, tmp_path_factory.mktemp("jury"), CPU)
 
 
 def pixels_of(image):

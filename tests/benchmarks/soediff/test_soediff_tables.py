@@ -7,9 +7,9 @@ import pickle
 
 import pytest
 import torch
-from finesse.benchmarks.juries import ClipJury
 from finesse.benchmarks.soediff import tables as soediff
-from finesse.benchmarks.soediff.methods import Studio, StudioConfig
+from finesse.benchmarks.soediff.juries import ClipJury
+from finesse.benchmarks.soediff.methods import BoxStudio, BoxStudioConfig
 from finesse.miniature.model import judges
 from finesse.miniature.model import networks as models
 from finesse.miniature.small_object_set import samples, write_samples
@@ -36,14 +36,14 @@ def config(miniature, tmp_path_factory):
     vae.decoder.conv_out.bias.data += 0.1
     vae.save_pretrained(folder / "vae")
     path = str(folder / "lora.safetensors")
-    return StudioConfig(
+    return BoxStudioConfig(
         str(miniature), so_lora=path, without_csd=path, tuned_vae=str(folder / "vae"), steps=2
     )
 
 
 @pytest.fixture(scope="module")
 def studio(config):
-    return Studio(config, torch.device("cpu"))
+    return BoxStudio(config, torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")

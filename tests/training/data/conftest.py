@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from finesse.training.data.selection import select_openimages
+from finesse.training.data.box_selection import select_openimages
 from PIL import Image
 from transformers import (
     BertTokenizerFast,

@@ -15,7 +15,7 @@ from finesse.core.maps.palettes import COCO_STUFF
 from finesse.training.data import map_shards, maps
 from finesse.training.data.map_estimators import DepthModel, normals, sketches
 from finesse.training.data.map_samples import MapSample, read_maps, write_maps
-from finesse.training.data.map_shards import Recipe, finish, make_shards
+from finesse.training.data.map_shards import MapRecipe, finish, make_shards
 from finesse.training.data.map_sources import coco_pictures
 from finesse.training.data.samples import shards
 from finesse.training.data.shard_set import ShardSet
@@ -83,7 +83,7 @@ def make(coco, recipe, missing=None, report=True, **settings):
 @pytest.fixture
 def recipe():
     """Maps without a model."""
-    return Recipe(("segmentation", "pose", "sketch"), 64, None, torch.device("cpu"), 2, workers=2)
+    return MapRecipe(("segmentation", "pose", "sketch"), 64, None, torch.device("cpu"), 2, workers=2)
 
 
 def tars(coco):

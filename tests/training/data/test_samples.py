@@ -8,8 +8,8 @@ import tarfile
 import pytest
 from finesse.training.data.ahead import ahead
 from finesse.training.data.samples import (
-    Record,
     Sample,
+    SampleRecord,
     SmallObject,
     prompts,
     read_shard,
@@ -23,7 +23,7 @@ def sample(name, size=(8, 6), colour=(200, 30, 30)):
     picture, file = Image.new("RGB", size, colour), io.BytesIO()
     picture.save(file, "jpeg")
     thing = SmallObject("dog", (0.25, 0.5, 0.375, 0.625), "red")
-    return Sample(Record("coco", name, *size, (thing,)), file.getvalue(), picture)
+    return Sample(SampleRecord("coco", name, *size, (thing,)), file.getvalue(), picture)
 
 
 @pytest.mark.parametrize(

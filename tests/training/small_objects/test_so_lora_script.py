@@ -18,7 +18,7 @@ from finesse.core.lora_files import read_lora
 from finesse.miniature.model import networks as models
 from finesse.miniature.world.scenes import scene
 from finesse.training import so_lora
-from finesse.training.data.samples import Record, Sample, SmallObject, prompts, shards, write_shard
+from finesse.training.data.samples import Sample, SampleRecord, SmallObject, prompts, shards, write_shard
 from finesse.training.models import lora
 from finesse.training.small_objects.examples import CachedExamples, prepare
 from finesse.training.small_objects.views import Views, squares, views_of
@@ -37,7 +37,7 @@ def sample(seed, objects=None):
     things = tuple(SmallObject(*kind[:1], box, kind[1]) for kind, box in zip(kinds, boxes, strict=False))
     data = BytesIO()
     picture.save(data, "PNG")
-    return Sample(Record("made", f"{seed:04}", 128, 64, things), data.getvalue(), picture)
+    return Sample(SampleRecord("made", f"{seed:04}", 128, 64, things), data.getvalue(), picture)
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ CHECKS = ("action", "background", "identity", "success")
 
 
 @dataclass(frozen=True, eq=False)
-class Edit:
+class SceneEdit:
     """A photo of one subject that is to do, or to be, something else, somewhere else.
 
     kind: ACTION or COLOUR. wanted: the action or the colour. reference: uint8 (H, W, 3), the new place.
@@ -69,9 +69,9 @@ class Edit:
         return torch.from_numpy(self.subject.mask).float()
 
 
-def edits_of(count: int, split: str = "test") -> list[Edit]:
+def edits_of(count: int, split: str = "test") -> list[SceneEdit]:
     """Edits of scenes that training never saw; every second one of an action, the others of a colour."""
-    found: list[Edit] = []
+    found: list[SceneEdit] = []
     seed = 0
     while len(found) < count:
         drawn = scene(seed, SIZE, count=1, split=split, things=SUBJECTS)
@@ -84,7 +84,7 @@ def edits_of(count: int, split: str = "test") -> list[Edit]:
     return found
 
 
-def _edit(photo: Scene, kind: str, rng: np.random.Generator) -> Edit:
+def _edit(photo: Scene, kind: str, rng: np.random.Generator) -> SceneEdit:
     subject = photo.objects[0]
     now, choices = (
         (subject.action, ACTIONS) if kind == ACTION else (subject.colour, KINDS[subject.name].colours)
@@ -92,10 +92,10 @@ def _edit(photo: Scene, kind: str, rng: np.random.Generator) -> Edit:
     wanted = str(rng.choice([other for other in choices if other != now]))
     place = str(rng.choice([other for other in BACKGROUNDS if other != photo.background]))
     reference = draw_background(place, rng.uniform(*PLACES[place].horizon), SIZE, rng).pixels
-    return Edit(photo, kind, wanted, place, reference)
+    return SceneEdit(photo, kind, wanted, place, reference)
 
 
-class Jury:
+class EditJury:
     """The miniature's judges, which read what an edited picture shows and compare it with what was asked.
 
     The place is told by the labels that the segmenter sees, skin and hair by a linear layer on the
@@ -114,7 +114,7 @@ class Jury:
         self.variant = cached(work, "variants", causes, self._learn)
 
     @torch.no_grad()
-    def verdicts(self, pixels: Tensor, edit: Edit) -> dict[str, Tensor]:
+    def verdicts(self, pixels: Tensor, edit: SceneEdit) -> dict[str, Tensor]:
         """Of pictures (B, 3, H, W) in [0, 1] whether each of CHECKS holds, `text`, `similarity`; (B,) each.
 
         action: the subject does, or has the colour of, what was asked. text: the share of subject, action
@@ -136,7 +136,7 @@ class Jury:
                 rows[name].append(float(value))
         return {name: torch.tensor(values) for name, values in rows.items()}
 
-    def _read(self, picture: Tensor, labels: Tensor, edit: Edit) -> dict[str, bool]:
+    def _read(self, picture: Tensor, labels: Tensor, edit: SceneEdit) -> dict[str, bool]:
         """Of the largest object whether thing, action and identity are right."""
         subject, crop = edit.subject, self._largest(picture, labels)
         if crop is None:

@@ -6,7 +6,7 @@ import json
 
 import polars as pl
 import pytest
-from finesse.training.data.selection import read_selection, select_coco, select_openimages
+from finesse.training.data.box_selection import read_selection, select_coco, select_openimages
 
 A, B = "000000000000000a", "000000000000000b"
 

@@ -11,22 +11,22 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 from torchvision.transforms.functional import to_pil_image
 from transformers import CLIPModel, CLIPProcessor
 
-from ..core.images import to_bytes
-from ..miniature.model import judges
-from ..miniature.world.things import COLOURS, THINGS
-from .frechet import frechet_distance
-from .soediff.methods import Boxes
+from ...core.images import to_bytes
+from ...miniature.model import judges
+from ...miniature.world.things import COLOURS, THINGS
+from ..frechet import frechet_distance
+from .methods import BoxPictures
 
 CHUNK = 32
 PROMPTS = ("label", "color_label")
 
 
-class Jury(ABC):
+class BoxJury(ABC):
     """Reads the boxes of N pictures, and compares them with the real ones."""
 
     score: str  # what `scores` are called
 
-    def __init__(self, boxes: Boxes) -> None:
+    def __init__(self, boxes: BoxPictures) -> None:
         self.boxes = boxes
         coloured = [colour is not None for _, colour in boxes.things]
         self.coloured = torch.tensor(coloured, device=boxes.pixels.device)
@@ -47,12 +47,12 @@ class Jury(ABC):
         return {self.score: self.scores(pixels, prompt)[asked].mean().item(), "fid": fid}
 
 
-class MiniatureJury(Jury):
+class MiniatureJury(BoxJury):
     """The miniature's classifier: accuracy is the share of boxes that hold what was asked for."""
 
     score = "accuracy"
 
-    def __init__(self, boxes: Boxes, weights: Path) -> None:
+    def __init__(self, boxes: BoxPictures, weights: Path) -> None:
         device = boxes.pixels.device
         path = weights / "judges" / "classifier.safetensors"
         self.classifier = judges.load_judge(judges.Classifier(), path).to(device)
@@ -78,7 +78,7 @@ class MiniatureJury(Jury):
         return [judges.crop(part, boxes) for part, boxes in pairs]
 
 
-class ClipJury(Jury):
+class ClipJury(BoxJury):
     """CLIP-Score (Hessel et al. 2021): 100 * max(0, cosine) of box and prompt.
 
     FID is on the features of Inception if its weights are given, else on CLIP's.
@@ -86,7 +86,7 @@ class ClipJury(Jury):
 
     score = "clip_score"
 
-    def __init__(self, boxes: Boxes, folder: Path, inception: Path | None = None) -> None:
+    def __init__(self, boxes: BoxPictures, folder: Path, inception: Path | None = None) -> None:
         if not (folder / "config.json").is_file():
             raise ValueError(f"clip: {folder} holds no config.json; give the folder of a CLIP model.")
         self.model = CLIPModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
