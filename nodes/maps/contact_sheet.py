@@ -1,10 +1,11 @@
-"""All ranked maps in one picture, the best first, with what each shows and lacks."""
+"""Ranked maps in one picture, the best first, with what each shows and lacks."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
 from functools import lru_cache
+from itertools import islice
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -13,6 +14,7 @@ from ...core.maps.recall import Candidate
 
 Rgb = tuple[int, int, int]
 
+MOST_SHOWN = 100  # of them each takes a megabyte in the picture, and nobody looks at thousands
 SMALLEST, LARGEST = 200, 400  # a map's longer side on the sheet, in pixels; the longest seed fits in 200
 WIDE = 1.8  # columns for each row, so that the sheet is wider than high
 GAP, FRAME, PAD = 16, 4, 6
@@ -38,27 +40,32 @@ def contact_sheet(
 ) -> np.ndarray:
     """One picture uint8 RGB (height, width, 3) of the maps (N, H, W, 3), in the candidates' order.
 
+    Of more than MOST_SHOWN maps it shows the best ones and the pinned one, and says so.
+
     legend: the wanted objects and the colours they are painted in. chosen: the indices of the maps that are
     framed. seeded: whether a map goes by its seed; otherwise by its index. pinned: the index of the map that
     the user pinned. Maps are enlarged by whole factors, and large ones thinned out, so that each keeps its
     own colours.
     """
-    tiles = [scaled(maps[candidate.index], SMALLEST, LARGEST) for candidate in candidates]
+    ranks = _shown(candidates, pinned)
+    tiles = [scaled(maps[candidate.index], SMALLEST, LARGEST) for candidate in ranks.values()]
     height, width = tiles[0].shape[:2]
     cell = max(width, SMALLEST)
     columns = _columns(len(tiles), height / cell)
     sheet_width = GAP + columns * (cell + GAP)
-    captions = [_caption(rank, c, seeded, c.index == pinned, cell) for rank, c in enumerate(candidates, 1)]
+    captions = [_caption(rank, c, seeded, c.index == pinned, cell) for rank, c in ranks.items()]
+    note = f"{len(ranks)} of {len(candidates)} maps" if len(ranks) < len(candidates) else ""
     legend_lines = _legend_lines(legend, sheet_width - 2 * GAP)
     tops = [GAP + len(legend_lines) * LINE + PAD]
     for row in range(0, len(tiles), columns):
         tops.append(tops[-1] + GAP + height + PAD + LINE * max(map(len, captions[row : row + columns])))
 
-    sheet = Image.new("RGB", (sheet_width, tops[-1] + GAP), BACKGROUND)
+    end = tops[-1] + (GAP + LINE if note else 0)
+    sheet = Image.new("RGB", (sheet_width, end + GAP), BACKGROUND)
     draw = ImageDraw.Draw(sheet)
     for number, line in enumerate(legend_lines):
         _draw_legend(draw, GAP, GAP + number * LINE, line)
-    for number, (candidate, tile, caption) in enumerate(zip(candidates, tiles, captions, strict=True)):
+    for number, (candidate, tile, caption) in enumerate(zip(ranks.values(), tiles, captions, strict=True)):
         left, top = GAP + number % columns * (cell + GAP), tops[number // columns] + PAD
         x = left + (cell - width) // 2
         if candidate.index in chosen:
@@ -67,6 +74,7 @@ def contact_sheet(
         sheet.paste(Image.fromarray(tile), (x, top))
         for place, (text, colour) in enumerate(caption):
             draw.text((left, top + height + PAD + place * LINE), text, colour, _font())
+    draw.text((GAP, end - LINE), note, FAINT, _font())
     return np.array(sheet)
 
 
@@ -78,6 +86,17 @@ def scaled(image: np.ndarray, smallest: int, largest: int) -> np.ndarray:
     side = max(image.shape[:2])
     factor, step = -(-smallest // side), -(-side // largest)
     return np.ascontiguousarray(image.repeat(factor, 0).repeat(factor, 1)[::step, ::step])
+
+
+def _shown(candidates: Sequence[Candidate], pinned: int | None) -> dict[int, Candidate]:
+    """The candidates to show by their ranks, from 1: the best, and the pinned one in place of the last."""
+    ranks = dict(enumerate(candidates, 1))
+    shown = dict(islice(ranks.items(), MOST_SHOWN))
+    for rank, candidate in ranks.items():
+        if candidate.index == pinned and rank not in shown:
+            shown.popitem()
+            shown[rank] = candidate
+    return shown
 
 
 def _columns(count: int, shape: float) -> int:

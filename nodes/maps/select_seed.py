@@ -59,7 +59,9 @@ class SelectSeedByRecall(io.ComfyNode):
                 io.Array.Output("seeds", tooltip="The seeds of the maps in best, in their order."),
                 io.Array.Output("indices", tooltip="The places of the maps in best, in their order."),
                 io.String.Output("table", tooltip="All maps, with what each shows and lacks."),
-                io.Image.Output("contact_sheet", tooltip="All maps in one picture, those in best framed."),
+                io.Image.Output(
+                    "contact_sheet", tooltip="The best 100 maps in one picture, those in best framed."
+                ),
             ],
             is_output_node=True,
         )

@@ -163,6 +163,21 @@ def test_a_single_map_and_many_make_a_sheet(select):
     assert 0 <= float(one.min()) < float(one.max()) <= 1
 
 
+def test_of_very_many_maps_the_best_and_the_pinned_one_are_in_the_sheet(select):
+    few = torch.rand(100, 8, 8, 3, generator=torch.Generator().manual_seed(0))
+    maps = torch.cat([few, torch.zeros(500, 8, 8, 3)])
+    maps[-1] = torch.rand(8, 8, 3, generator=torch.Generator().manual_seed(1))
+    many = select(maps, "dog, cat, grass", pinned_seed="599")
+    alone = select(few, "dog, cat, grass")
+    assert many.contact_sheet.numel() < 1.1 * alone.contact_sheet.numel()
+    tiles, sheet = pixels_of(maps).repeat(25, 1).repeat(25, 2), pixels_of(many.contact_sheet[0])
+    ranked = [int(row["index"]) for row in rows(many.table)]
+    for index in (ranked[0], ranked[98], 599):
+        place_of(tiles[index], sheet)
+    with pytest.raises(AssertionError):
+        place_of(tiles[ranked[99]], sheet)
+
+
 # Bad input
 
 
