@@ -5,6 +5,7 @@ renames them over the target, so that a process killed at any moment leaves eith
 one. The format of weights is safetensors; nothing here reads or writes a pickle.
 """
 
+import hashlib
 import json
 import os
 import secrets
@@ -16,6 +17,8 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+
+HASHED_AT_ONCE = 1 << 20  # bytes
 
 
 def write_tensors(
@@ -73,6 +76,16 @@ def write_text(path: str | Path, text: str) -> None:
     """Write `text` as UTF-8, atomically and with the same line ends on every system."""
     with replacing(path) as temporary:
         temporary.write_bytes(text.encode("utf-8"))
+
+
+def file_hash(*paths: str | Path) -> str:
+    """SHA-256 over the contents of files, in the given order; none of them is held in memory as a whole."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with Path(path).open("rb") as file:
+            while part := file.read(HASHED_AT_ONCE):
+                digest.update(part)
+    return digest.hexdigest()
 
 
 @contextmanager

@@ -33,7 +33,6 @@ from transformers import CLIPTokenizer, HfArgumentParser
 from ..core.files import write_json
 from ..core.schedule import NoiseSchedule
 from ..training.loop.batches import Alternating, Crops, ShuffledRows
-from ..training.loop.cache import code_hash
 from ..training.loop.config import TrainConfig, script
 from ..training.loop.trainer import Task, train
 from ..training.models import sampling
@@ -136,7 +135,6 @@ def train_text_to_image(arguments: StageArguments, config: TrainConfig, accelera
     for name, scenes in views.items():
         causes = {
             "view": [name, arguments.scenes, arguments.size, config.seed],
-            "code": code_hash(inpainting.__name__),
             "vae": vae_hash,
             "precision": config.precision,
         }

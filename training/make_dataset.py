@@ -27,13 +27,14 @@ from tqdm import tqdm
 
 from ..core.factors.chain import check_chain
 from ..core.factors.files import SEGMENTATION, read_factor
+from ..core.files import file_hash
 from ..core.maps.custom_palette import custom_palette
 from ..core.maps.palettes import PALETTES, Palette
 from .data.map_samples import MapSample, write_maps
 from .data.shard_set import ShardSet
 from .factors.chain_sampling import Link
 from .factors.made_samples import Maker, SampleRecipe
-from .loop.cache import code_hash, file_hash
+from .loop.cache import code_hash
 from .loop.config import option, parse, script
 from .models.base_model import PLAIN, load_base
 from .models.controlled_unet import ControlledUNet, load_controlnet

@@ -22,12 +22,12 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..core.files import write_tensors
+from ..core.files import file_hash, write_tensors
 from ..core.small_objects.losses import pseudo_huber
 from .data.ahead import ahead
 from .data.samples import read_shard, shards
 from .loop.batches import Draw, ShardedRows
-from .loop.cache import cached, code_hash, file_hash, shared
+from .loop.cache import cached, code_hash, shared
 from .loop.config import TrainConfig, option, parse, script
 from .loop.trainer import Task, train
 from .models import sampling

@@ -23,15 +23,15 @@ import torch
 from torch import Tensor
 
 from ...core.factors.selection import passes, until_found
+from ...core.files import file_hash
 from ...core.images import to_bytes
 from ...miniature.world.scenes import scene
 from ...miniature.world.things import ON_MAPS
-from ...training.loop.cache import cached, code_hash, file_hash
+from ...training.loop.cache import cached, code_hash
 from ...training.loop.config import option, parse, words
 from ...training.models import sampling
 from ..frechet import frechet_distance
 from ..results import FOLDER, write_results
-from . import methods as fgdm_methods
 from .downstream import downstream
 from .methods import MapStudio, MapStudioConfig, ScenePrompt, judged, mean_iou, prompts_of, recalls, unasked
 from .timing import MOST_SEEDS, PER_PASS, SEEDS_OF_TABLE3, STEPS, timings
@@ -71,7 +71,7 @@ class Bench:
         self.causes = {
             "networks": file_hash(*networks),
             "config": settings,
-            "code": code_hash(fgdm_methods.__name__),
+            "code": code_hash(__name__),
             "prompts": [prompt.text for prompt in self.prompts],
         }
         self.of_maps = {"factor": file_hash(Path(config.factor))}

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ...core.files import file_hash
 from ...core.maps.objects import objects_of
 from ...core.maps.palettes import COCO_STUFF
 from ...miniature.model import judges
@@ -19,7 +20,7 @@ from ...miniature.world.backgrounds import BACKGROUNDS, PLACES, draw_background
 from ...miniature.world.scene import Scene, SceneObject
 from ...miniature.world.scenes import scene
 from ...miniature.world.things import ACTIONS, COLOURS, KINDS, SUBJECTS, THINGS, object_phrase
-from ...training.loop.cache import cached, code_hash, file_hash
+from ...training.loop.cache import cached, code_hash
 
 SIZE = 64
 ACTION, COLOUR = "action", "colour"

@@ -25,14 +25,13 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ...core.files import file_hash
 from ...core.images import to_bytes
-from ...training.loop.cache import cached, code_hash, file_hash
+from ...training.loop.cache import cached, code_hash
 from ...training.loop.config import option, parse, words
 from ...training.loop.measure import timed
 from ...training.models import sampling
 from ..results import FOLDER, write_results
-from . import methods as layered_methods
-from . import scene_edits
 from .methods import ABLATION, FULL, PEERS, SEEDS, EditStudio, EditStudioConfig
 from .scene_edits import EditJury, SceneEdit, edits_of
 
@@ -73,8 +72,8 @@ class Job:
             "config": {
                 key: value for key, value in asdict(self.config).items() if key not in ("base", "lora")
             },
-            "code": code_hash(layered_methods.__name__),
-            "edits": [list(self.numbers), code_hash(scene_edits.__name__)],
+            "code": code_hash(__name__),
+            "edits": list(self.numbers),
         }
         return cached(self.work, f"{self.method}-{self.numbers[0]}", causes, self._draw)
 

@@ -12,8 +12,9 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 from transformers import CLIPTokenizer
 
+from ...core.files import file_hash
 from ...training.loop.batches import ShuffledRows
-from ...training.loop.cache import cached, code_hash, file_hash, tensor_hash
+from ...training.loop.cache import cached, code_hash, tensor_hash
 from ...training.loop.config import TrainConfig, option
 from ...training.models import sampling
 from ..world.tensors import caption_text, load_maps, load_scenes
@@ -74,7 +75,7 @@ def example_streams(
         "vae": vae_hash,
         "text": file_hash(arguments.weights / "text_encoder" / "model.safetensors"),
         "scenes": [arguments.scenes, arguments.size, config.precision, config.seed],
-        "code": code_hash(inpainting.__name__),
+        "code": code_hash(__name__, inpainting.__name__),
         "pixels": tensor_hash(scenes["pixels"]),
     }
     streams = []
@@ -96,7 +97,8 @@ def latents_of(
         latents = [sampling.encode(vae, part.to(device).float() / 255, fast=fast).half() for part in parts]
         return {"latents": torch.cat(latents).cpu()}
 
-    return cached(arguments.cache, "latents", causes | {"pixels": tensor_hash(pixels)}, make)["latents"]
+    causes = causes | {"pixels": tensor_hash(pixels), "code": code_hash(__name__)}
+    return cached(arguments.cache, "latents", causes, make)["latents"]
 
 
 def tokens_of(
@@ -109,6 +111,7 @@ def tokens_of(
 
     vocabulary = file_hash(arguments.weights / "tokenizer" / "vocab.json")
     causes = causes | {"vocabulary": vocabulary, "captions": tensor_hash(captions)}
+    causes["code"] = code_hash(__name__)
     return cached(arguments.cache, "tokens", causes, make)["tokens"]
 
 

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ...training.loop.cache import cached, code_hash, file_hash
+from ...core.files import file_hash
+from ...training.loop.cache import cached, code_hash
 from . import scene_maps, sprites
 from .backgrounds import BACKGROUNDS
 from .scene import Scene

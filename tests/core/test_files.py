@@ -1,9 +1,11 @@
+import hashlib
 import json
 import os
 import stat
 import subprocess
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -199,3 +201,16 @@ def test_a_folder_that_is_a_link_itself_is_fine(tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real", target_is_directory=True)
     assert files.confined("a", tmp_path / "link") == (tmp_path / "real" / "a").resolve()
+
+
+def test_the_hash_of_files_sees_every_file_and_holds_none_in_memory(tmp_path):
+    first, second = tmp_path / "a", tmp_path / "b"
+    first.write_bytes(b"1" * (40 << 20))
+    second.write_bytes(b"2")
+    tracemalloc.start()
+    before = files.file_hash(first, second)
+    assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    tracemalloc.stop()
+    assert before == hashlib.sha256(first.read_bytes() + b"2").hexdigest()
+    second.write_bytes(b"3")
+    assert files.file_hash(first, second) != before

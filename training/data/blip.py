@@ -38,6 +38,7 @@ class Blip:
                 raise ValueError(f"{folder} lacks the weights of {name}: {wanted}.")
         half = torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float16
         self.name, self.device = folder.resolve().name, device
+        self.files = sorted([*folder.glob("*.safetensors"), *folder.glob("*.json")])
         self.dtype = torch.float32 if device.type == "cpu" else half
         self.model = model.to(device, self.dtype).eval()
 

@@ -21,6 +21,7 @@ import msgspec
 import polars as pl
 
 from ...core.files import replacing
+from ..loop.cache import code_hash
 from .coco import CocoImage, read_coco
 
 log = logging.getLogger(__name__)
@@ -138,7 +139,7 @@ def _causes(source: str, split: str, smallest: float, *inputs: Path) -> dict[str
             raise ValueError(f"{path} is missing: download it or give its path.")
     files = {path.name: [path.stat().st_size, path.stat().st_mtime_ns] for path in inputs}
     rules = {"longer_side": [low, high], "shorter_side": smallest}
-    return {"source": source, "split": split, "rules": rules, "files": files}
+    return {"source": source, "split": split, "rules": rules, "files": files, "code": code_hash(__name__)}
 
 
 def _done(out: Path, causes: dict[str, Any]) -> dict[str, Any] | None:

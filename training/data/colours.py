@@ -1,12 +1,14 @@
 """BLIP-VQA is asked for the colour of each selected object, on the object's crop (SOEDiff, section 5.2).
 
 The objects of a selection are split into chunks of CHUNK rows. Process i of n answers the chunks i, i + n,
-.... Each chunk gets its own JSON file, written whole or not at all; a chunk whose file exists is not asked
-again.
+.... Each chunk gets its own JSON file, written whole or not at all. A chunk is asked again if its file does
+not exist, or was written for other objects, by another model or by other code.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,8 +22,8 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from ...core.files import read_json, write_json
-from ..loop.cache import file_hash
+from ...core.files import file_hash, read_json, write_json
+from ..loop.cache import code_hash
 from .ahead import ahead
 from .box_selection import BOX, read_selection
 from .samples import picture_path
@@ -64,12 +66,11 @@ def ask_colours(
         raise ValueError(f"batch_size is {batch_size} and workers {workers}: give at least 1 of each.")
     read_selection(selection)  # refuses any other file
     objects = pl.scan_parquet(selection)
-    count = objects.select(pl.len()).collect().item()
-    causes = {"selection": file_hash(selection), "model": blip.name, "chunk": CHUNK}
+    asked = {"model": blip.name, "weights": file_hash(*blip.files), "code": code_hash(__name__)}
     todo = [
         chunk
-        for chunk in range(process, -(-count // CHUNK), processes)
-        if _answers(_part(folder, chunk), causes) is None
+        for chunk in range(process, _count(objects), processes)
+        if _answers(_part(folder, chunk), asked | {"rows": rows_digest(objects, chunk)}) is None
     ]
     batches = _batches(objects, todo, batch_size)
     prepared = ahead(partial(_prepare, images, blip), batches, workers)
@@ -81,28 +82,30 @@ def ask_colours(
             unseen += got.count(None)
         if unseen:
             log.warning("%d objects of chunk %d get no colour: their pictures cannot be read.", unseen, chunk)
+        causes = asked | {"rows": rows_digest(objects, chunk)}
         write_json(_part(folder, chunk), {"causes": causes, "answers": answers})
 
 
 def read_colours(selection: Path, folder: Path) -> tuple[str, list[Path]] | None:
     """The model's name and the file of each chunk's answers; None if nothing was asked.
 
-    Raises ValueError that says how many chunks are not answered yet, or were answered for another selection
-    or by different models.
+    Raises ValueError that says how many chunks are not answered yet, or were answered for another selection,
+    by another model or by other code than the first one.
     """
     files = sorted(folder.glob("*.json"))
     if not files:
         return None
-    count = pl.scan_parquet(selection).select(pl.len()).collect().item()
-    model = read_json(files[0])["causes"]["model"]
-    causes = {"selection": file_hash(selection), "model": model, "chunk": CHUNK}
-    parts = [_part(folder, chunk) for chunk in range(-(-count // CHUNK))]
-    if lacking := sum(_answers(part, causes) is None for part in parts):
+    objects, asked = pl.scan_parquet(selection), read_json(files[0])["causes"]
+    parts = [_part(folder, chunk) for chunk in range(_count(objects))]
+    answered = (
+        _answers(part, asked | {"rows": rows_digest(objects, chunk)}) for chunk, part in enumerate(parts)
+    )
+    if lacking := sum(answers is None for answers in answered):
         raise ValueError(
-            f"{model} has not answered {lacking} of {len(parts)} chunks in {folder} for this selection: "
-            "run the step colours again, or delete that folder to pack without colours."
+            f"{asked['model']} has not answered {lacking} of {len(parts)} chunks in {folder} for this "
+            "selection: run the step colours again, or delete that folder to pack without colours."
         )
-    return model, parts
+    return asked["model"], parts
 
 
 def colours_of(part: Path) -> list[str | None]:
@@ -136,9 +139,23 @@ class _Batch:
 
 def _batches(objects: pl.LazyFrame, chunks: Sequence[int], size: int) -> Iterator[_Batch]:
     for chunk in chunks:
-        rows = objects.slice(chunk * CHUNK, CHUNK).select("file", "label", *BOX).collect().rows()
+        rows = _rows(objects, chunk)
         for start in range(0, len(rows), size):
             yield _Batch(chunk, rows[start : start + size], [])
+
+
+def _count(objects: pl.LazyFrame) -> int:
+    """Into how many chunks the objects are cut."""
+    return -(-objects.select(pl.len()).collect().item() // CHUNK)
+
+
+def _rows(objects: pl.LazyFrame, chunk: int) -> list[tuple[Any, ...]]:
+    return objects.slice(chunk * CHUNK, CHUNK).select("file", "label", *BOX).collect().rows()
+
+
+def rows_digest(objects: pl.LazyFrame, chunk: int) -> str:
+    """SHA-256 of what a chunk's answers depend on in the selection."""
+    return hashlib.sha256(json.dumps(_rows(objects, chunk)).encode()).hexdigest()
 
 
 def _prepare(images: Path, blip: Blip, batch: _Batch) -> _Batch:

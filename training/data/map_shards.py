@@ -17,8 +17,9 @@ from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 from tqdm import tqdm
 
+from ...core.files import file_hash
 from ...core.maps.palettes import COCO_STUFF
-from ..loop.cache import code_hash, file_hash
+from ..loop.cache import code_hash
 from .ahead import ahead
 from .map_estimators import DepthModel, as_picture, normals, sketches
 from .map_samples import MapSample, pack_maps

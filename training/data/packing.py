@@ -19,6 +19,7 @@ from typing import Any
 import polars as pl
 from tqdm import tqdm
 
+from ..loop.cache import code_hash
 from .ahead import ahead
 from .box_selection import BOX, read_selection
 from .colours import CHUNK, colours_of, read_colours
@@ -45,7 +46,7 @@ def pack(
     model, parts = read_colours(selection, colours) or (None, None)
     missing: list[str] = []
     source = selected["causes"]["source"]
-    plans = _plans(_pictures(selection, images, parts, missing), source, per_shard)
+    plans = _plans(_pictures(selection, images, parts, missing), source, per_shard, code_hash(__name__))
     target = ShardSet(folder, split, selection.parent / "shards")
     shards = list(tqdm(ahead(partial(_make_shard, target), plans, workers), desc="shards"))
     made = [shard for shard in shards if shard["samples"]]
@@ -114,16 +115,17 @@ class _Plan:
     index: int
     source: str
     pictures: list[_Picture]
+    code: str
 
     def causes(self) -> str:
         """A hash of everything that the shard's bytes depend on."""
-        parts = [self.source, [(p.path.name, p.id, p.stamp, p.objects) for p in self.pictures]]
+        parts = [self.code, self.source, [(p.path.name, p.id, p.stamp, p.objects) for p in self.pictures]]
         return hashlib.sha256(json.dumps(parts, default=asdict).encode()).hexdigest()
 
 
-def _plans(pictures: Iterator[_Picture], source: str, per_shard: int) -> Iterator[_Plan]:
+def _plans(pictures: Iterator[_Picture], source: str, per_shard: int, code: str) -> Iterator[_Plan]:
     for index, group in groupby(enumerate(pictures), key=lambda item: item[0] // per_shard):
-        yield _Plan(index, source, [picture for _, picture in group])
+        yield _Plan(index, source, [picture for _, picture in group], code)
 
 
 def _make_shard(target: ShardSet, plan: _Plan) -> dict[str, Any]:

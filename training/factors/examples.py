@@ -15,10 +15,11 @@ from torch.nn import functional as F
 from torchvision.transforms.functional import pil_to_tensor
 
 from ...core.factors.files import SEGMENTATION
+from ...core.files import file_hash
 from ...core.seeds import mix
 from ..data.map_samples import read_maps
 from ..loop.batches import ShardedRows
-from ..loop.cache import cached, code_hash, file_hash, shared
+from ..loop.cache import cached, code_hash, shared
 from ..models.base_model import BaseModel
 from ..models.sampling import encode
 from ..models.texts import as_bytes, folder_hash, from_bytes, gathered_texts

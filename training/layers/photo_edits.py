@@ -12,9 +12,8 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
-from ...core.files import confined
+from ...core.files import confined, file_hash
 from ...core.layers.split_prompt import split_edit_prompt
-from ..loop.cache import file_hash
 
 NEEDED = ("image", "mask", "prompt")
 TEXTS = (*NEEDED, "name", "object", "background", "reference")

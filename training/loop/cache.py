@@ -16,13 +16,13 @@ from accelerate import Accelerator
 from torch import Tensor
 from tqdm import tqdm
 
-from ...core.files import read_tensors, write_tensors
+from ...core.files import file_hash, read_tensors, write_tensors
 
 Item = TypeVar("Item")
 log = logging.getLogger(__name__)
 
 PACKAGE = Path(__file__).resolve().parents[2]
-MACHINERY = ("training/loop", "core/files.py")  # carries what is computed and has no part in its values
+MACHINERY = ("training/loop/", "core/files.py")  # carries what is computed and has no part in its values
 
 
 def cached(
@@ -61,16 +61,13 @@ def tensor_hash(tensor: Tensor) -> str:
     return hashlib.sha256(tensor.cpu().contiguous().numpy()).hexdigest()
 
 
-def file_hash(*paths: Path) -> str:
-    """SHA-256 over the contents of files, in the given order, as a cause."""
-    digest = hashlib.sha256()
-    for path in paths:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
 def code_hash(*modules: str) -> str:
     """SHA-256 over the source of loaded modules and of all of this project that they import, as a cause."""
+    return file_hash(*sources(*modules))
+
+
+def sources(*modules: str) -> list[Path]:
+    """The files of loaded modules and of all of this project that they import, but for the MACHINERY."""
     found: set[Path] = set()
     waiting = [Path(sys.modules[name].__file__).resolve() for name in modules]
     while waiting:
@@ -78,8 +75,7 @@ def code_hash(*modules: str) -> str:
         if path not in found:
             found.add(path)
             waiting += imported_by(path)
-    kept = [path for path in sorted(found) if not path.relative_to(PACKAGE).as_posix().startswith(MACHINERY)]
-    return file_hash(*kept)
+    return [path for path in sorted(found) if not path.relative_to(PACKAGE).as_posix().startswith(MACHINERY)]
 
 
 @lru_cache
@@ -93,5 +89,6 @@ def _imported(path: Path) -> Iterator[Path]:
         if not isinstance(node, ast.ImportFrom) or not node.level:
             continue  # inside the package imports are relative
         named = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
-        modules = [named.with_suffix(".py"), *(named / f"{alias.name}.py" for alias in node.names)]
+        parts = [named / f"{alias.name}.py" for alias in node.names]
+        modules = [named.with_suffix(".py"), named / "__init__.py", *parts]
         yield from (module for module in modules if module.is_file())

@@ -13,7 +13,8 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from ..loop.cache import cached, code_hash, file_hash
+from ...core.files import file_hash
+from ..loop.cache import cached, code_hash
 from .base_model import BaseModel, Embedded
 
 AT_ONCE = 64

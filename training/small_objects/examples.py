@@ -17,11 +17,12 @@ from accelerate import Accelerator
 from diffusers import AutoencoderKL
 from torch import Tensor
 
+from ...core.files import file_hash
 from ...core.seeds import mix
 from ..data.ahead import ahead
 from ..data.samples import read_shard
 from ..loop.batches import ShardedRows
-from ..loop.cache import cached, code_hash, file_hash, shared
+from ..loop.cache import cached, code_hash, shared
 from ..models.base_model import BaseModel
 from ..models.inpainting import condition, draw_masks, encoded
 from ..models.sampling import encode

@@ -6,6 +6,7 @@ import json
 
 import polars as pl
 import pytest
+from finesse.training.data import box_selection
 from finesse.training.data.box_selection import read_selection, select_coco, select_openimages
 
 A, B = "000000000000000a", "000000000000000b"
@@ -87,7 +88,9 @@ def test_smallest_is_the_least_shorter_side(write_openimages, rows, tmp_path):
     assert (report["kept"], "too_small" in report["dropped"]) == (3, False)
 
 
-def test_a_selection_is_made_once_until_a_file_or_a_rule_changes(write_openimages, csv_row, tmp_path):
+def test_a_selection_is_made_once_until_a_file_a_rule_or_the_code_changes(
+    write_openimages, csv_row, tmp_path, monkeypatch
+):
     out, rows = tmp_path / "objects.parquet", [csv_row(A, "/m/dog", 0.5, 0.6, 0.5, 0.6)]
     boxes, classes = write_openimages(rows)
     select_openimages(boxes, classes, out, "train")
@@ -98,6 +101,10 @@ def test_a_selection_is_made_once_until_a_file_or_a_rule_changes(write_openimage
     assert out.stat().st_mtime_ns > made
     boxes, classes = write_openimages(rows * 2)
     assert select_openimages(boxes, classes, out, "train", 1 / 64)["kept"] == 2
+    made = out.stat().st_mtime_ns
+    monkeypatch.setattr(box_selection, "code_hash", lambda *_: "other")
+    select_openimages(boxes, classes, out, "train", 1 / 64)
+    assert out.stat().st_mtime_ns > made
 
 
 def test_the_seventh_versions_class_list_has_a_header(write_openimages, csv_row, tmp_path):

@@ -146,11 +146,34 @@ def test_damaged_answers_and_those_of_another_selection_are_asked_again(small_se
     whole = files(small_set.colours)
     damaged, other = small_set.colours / "000001.json", small_set.colours / "000002.json"
     damaged.write_text("{")
-    other.write_text(other.read_text().replace('"selection": "', '"selection": "0'))
+    other.write_text(other.read_text().replace('"rows": "', '"rows": "0'))
     with pytest.raises(ValueError, match="2 of 5 chunks"):
         read_colours(small_set.selection, small_set.colours)
     ask(small_set, blip)
     assert files(small_set.colours) == whole
+
+
+def test_another_model_or_other_code_asks_again_and_another_selection_only_what_it_changes(
+    small_set, blip, monkeypatch
+):
+    ask(small_set, blip)
+    times = {path.name: path.stat().st_mtime_ns for path in small_set.colours.iterdir()}
+    frame = pl.read_parquet(small_set.selection).with_row_index()
+    changed = pl.when(pl.col("index") == 7).then(pl.lit("cat")).otherwise(pl.col("label"))
+    metadata = pl.read_parquet_metadata(small_set.selection)
+    frame.with_columns(label=changed).drop("index").write_parquet(
+        small_set.selection, metadata={"finesse.selection": metadata["finesse.selection"]}
+    )
+    ask(small_set, blip)
+    after = {path.name: path.stat().st_mtime_ns for path in small_set.colours.iterdir()}
+    assert {name for name in times if after[name] != times[name]} == {"000001.json"}
+    asked, original = [], Blip.ask
+    monkeypatch.setattr(Blip, "ask", lambda *a: asked.append(len(a[2])) or original(*a))
+    for name in ("file_hash", "code_hash"):
+        monkeypatch.setattr(colours, name, lambda *_: "other")
+        asked.clear()
+        ask(small_set, blip)
+        assert sum(asked) == 22
 
 
 def test_objects_of_missing_and_damaged_pictures_have_no_answer(small_set, blip, caplog):

@@ -12,14 +12,14 @@ import time
 from collections import Counter
 from io import BytesIO
 
+import polars as pl
 import pytest
 import torch
 import webdataset
 from finesse.training.data import packing
-from finesse.training.data.colours import CHUNK
+from finesse.training.data.colours import rows_digest
 from finesse.training.data.packing import pack
 from finesse.training.data.samples import read_shard, shards
-from finesse.training.loop.cache import file_hash
 from PIL import Image
 
 KILLED = """
@@ -57,7 +57,7 @@ def tars(small_set):
 def coloured(small_set):
     """The set, its objects answered: blue, "plaid", unanswered, blue, ... in the selection's order."""
     answers = [("Blue", "plaid", None)[index % 3] for index in range(22)]
-    causes = {"selection": file_hash(small_set.selection), "model": "oracle", "chunk": CHUNK}
+    causes = {"model": "oracle", "rows": rows_digest(pl.scan_parquet(small_set.selection), 0)}
     small_set.colours.mkdir()
     (small_set.colours / "000000.json").write_text(json.dumps({"causes": causes, "answers": answers}))
     return small_set
@@ -83,6 +83,16 @@ def test_a_sample_a_picture_with_its_objects(coloured):
     assert [shard["objects"] for shard in report["shards"]] == [6, 6, 6, 4]
     assert report["boxes"] == {"rows": 22, "kept": 22, "dropped": {}, "unknown_classes": []}
     assert report["rules"] == {"longer_side": [0.0, 0.125], "shorter_side": 1 / 32}
+
+
+def test_other_code_makes_the_shards_again(small_set, monkeypatch):
+    make(small_set)
+    times = {path: path.stat().st_mtime_ns for path in small_set.folder.glob("*.tar")}
+    make(small_set)
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+    monkeypatch.setattr(packing, "code_hash", lambda *_: "other")
+    make(small_set)
+    assert all(path.stat().st_mtime_ns != time for path, time in times.items())
 
 
 def test_without_the_step_colours_there_are_none(small_set):
