@@ -10,7 +10,7 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from ..miniature.model import networks as models
+from ..miniature.model import networks
 from ..training.models.sampling import build_scheduler
 
 UNETS: dict[str, dict[str, Any]] = {  # unet/config.json as published with each model
@@ -79,5 +79,5 @@ def write_base(kind: str, folder: Path) -> Path:
     build_scheduler().save_pretrained(folder / "scheduler")
     for end, (encoder, settings) in zip(("", "_2"), ENCODERS[kind], strict=False):
         encoder(CLIPTextConfig(**settings)).save_pretrained(folder / f"text_encoder{end}")
-        shutil.copytree(models.WEIGHTS / "tokenizer", folder / f"tokenizer{end}")
+        shutil.copytree(networks.WEIGHTS / "tokenizer", folder / f"tokenizer{end}")
     return folder

@@ -20,8 +20,7 @@ from transformers import HfArgumentParser
 from ..core.files import replacing
 from ..core.maps.palettes import COCO_STUFF
 from ..core.maps.recall import object_recall
-from ..miniature.model import judges
-from ..miniature.model import networks as models
+from ..miniature.model import judges, networks
 from ..miniature.model.stage_data import tokenize
 from ..miniature.world.scene import Scene
 from ..miniature.world.scenes import scene
@@ -43,7 +42,7 @@ CHUNK = 16
 class Arguments:
     """What to measure, and how much of it."""
 
-    weights: str = option(str(models.WEIGHTS), "folder of the miniature")
+    weights: str = option(str(networks.WEIGHTS), "folder of the miniature")
     scenes: int = option(1000, "test scenes for the VAE and the judges")
     pictures: int = option(200, "pictures made a row of the table")
     steps: int = option(25, "sampling steps")
@@ -54,7 +53,7 @@ class MiniatureExam:
 
     def __init__(self, folder: Path, steps: int, device: torch.device) -> None:
         self.device, self.steps = device, steps
-        self.models = models.load(folder, device=device)
+        self.models = networks.load(folder, device=device)
         self.size = self.models.vae.config.sample_size
         self.cell = sampling.cell_of(self.models.vae)
         weights = folder / "judges"

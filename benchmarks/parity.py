@@ -19,7 +19,7 @@ from diffusers import EulerDiscreteScheduler, UNet2DConditionModel
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..miniature.model import networks as models
+from ..miniature.model import networks
 from ..training.models.sampling import cell_of
 
 PROMPT, NEGATIVE = "a red car left of a dog on grass", ""
@@ -36,7 +36,7 @@ def max_abs_difference(weights: Path, steps: int = 20) -> dict[str, float]:
     COMFYUI_PATH; a ValueError says so when it is not there.
     """
     import_comfyui()
-    pipeline = models.load(weights)
+    pipeline = networks.load(weights)
     with torch.inference_mode():
         given = _given(pipeline, steps)
         there, here = _in_diffusers(pipeline, given), _in_comfyui(weights, given)
@@ -66,7 +66,7 @@ class Given:
     scheduler: EulerDiscreteScheduler  # its steps are whole training timesteps, as ComfyUI rounds to them
 
 
-def _given(pipeline: models.Miniature, steps: int) -> Given:
+def _given(pipeline: networks.Miniature, steps: int) -> Given:
     generator = torch.Generator().manual_seed(0)
     side, scale = pipeline.unet.config.sample_size, cell_of(pipeline.vae)
     mask = torch.zeros(1, side, side)
@@ -81,7 +81,7 @@ def _given(pipeline: models.Miniature, steps: int) -> Given:
     )
 
 
-def _in_diffusers(pipeline: models.Miniature, given: Given) -> dict[str, Tensor]:
+def _in_diffusers(pipeline: networks.Miniature, given: Given) -> dict[str, Tensor]:
     tokens = pipeline.tokenizer(
         [NEGATIVE, PROMPT], padding="max_length", truncation=True, return_tensors="pt"
     )
@@ -128,9 +128,9 @@ def _in_comfyui(weights: Path, given: Given) -> dict[str, Tensor]:
 
     from nodes import CLIPTextEncode, InpaintModelConditioning
 
-    from ..miniature.comfy import diffusers_folder as comfy_models
+    from ..miniature.comfy import diffusers_folder
 
-    clip, vae = comfy_models.load_clip(weights), comfy_models.load_vae(weights)
+    clip, vae = diffusers_folder.load_clip(weights), diffusers_folder.load_vae(weights)
     texts = [CLIPTextEncode().encode(clip, text)[0] for text in (NEGATIVE, PROMPT)]
     context = torch.cat([text[0][0] for text in texts])
     latent = vae.encode(given.image)
@@ -138,7 +138,7 @@ def _in_comfyui(weights: Path, given: Given) -> dict[str, Tensor]:
     inpainting = InpaintModelConditioning().encode(*texts, given.image, vae, given.mask, noise_mask=False)
 
     for name, (negative, positive) in zip(UNETS, (texts, inpainting[:2]), strict=True):
-        model = comfy_models.load_unet(weights, name)
+        model = diffusers_folder.load_unet(weights, name)
         sampled = comfy.sample.sample_custom(
             model,
             given.noise,
@@ -163,5 +163,5 @@ def _noise_in_comfyui(base_model: Any, noise: Tensor, context: Tensor, cond: dic
 
 
 if __name__ == "__main__":
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else models.WEIGHTS
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else networks.WEIGHTS
     print(json.dumps(max_abs_difference(folder), indent=2))

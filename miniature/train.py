@@ -41,15 +41,11 @@ from ..training.models.denoising import DenoisingTask, use_plain_attention
 from ..training.vae import AutoencoderTask
 from .model import (
     image_factor,
+    inpainting_examples,
     judges,
+    networks,
     segformer,
     subjects,
-)
-from .model import (
-    inpainting_examples as inpainting,
-)
-from .model import (
-    networks as models,
 )
 from .model.stage_data import StageArguments, example_streams, frozen_vae, latents_of, tokenize, tokens_of
 from .world.tensors import caption_text, load_scenes
@@ -57,9 +53,9 @@ from .world.tensors import caption_text, load_scenes
 
 def train_vae(arguments: StageArguments, config: TrainConfig, accelerator: Accelerator) -> None:
     device = accelerator.device
-    vae = models.build_vae(arguments.size)
+    vae = networks.build_vae(arguments.size)
     if arguments.start:
-        (vae,) = models.load_networks(Path(arguments.start), "vae")
+        (vae,) = networks.load_networks(Path(arguments.start), "vae")
     vae.to(device, memory_format=torch.channels_last).train()
     shown = load_scenes(arguments.cache, "validation", 16, arguments.size)["pixels"].float().to(device) / 255
 
@@ -81,7 +77,7 @@ def train_vae(arguments: StageArguments, config: TrainConfig, accelerator: Accel
     latents = torch.cat([sampling.encode(vae, part.to(device).float() / 255) for part in some])
     scale = 1.0 / latents.std().item()
     vae.register_to_config(scaling_factor=scale)
-    models.save(vae, arguments.weights / "vae")
+    networks.save(vae, arguments.weights / "vae")
     linear = sampling.linear_preview(latents[:1024].cpu() * scale, full.tensors["pixels"][:1024].cpu() / 255)
     write_json(arguments.weights / "vae" / "latent_preview.json", linear)
 
@@ -122,15 +118,15 @@ def train_text_to_image(arguments: StageArguments, config: TrainConfig, accelera
         start = Path(arguments.start)
         copied = shutil.copytree(start / "tokenizer", arguments.weights / "tokenizer", dirs_exist_ok=True)
         tokenizer = CLIPTokenizer.from_pretrained(copied)
-        text_encoder, unet = models.load_networks(start, "text_encoder", "unet")
+        text_encoder, unet = networks.load_networks(start, "text_encoder", "unet")
     else:
         texts = [caption_text(row) for row in full["caption"][:20_000]]
-        tokenizer = models.build_tokenizer(texts, arguments.weights / "tokenizer")
-        text_encoder, unet = models.build_text_encoder(tokenizer), models.build_unet()
+        tokenizer = networks.build_tokenizer(texts, arguments.weights / "tokenizer")
+        text_encoder, unet = networks.build_text_encoder(tokenizer), networks.build_unet()
     if device.type == "cpu":
         use_plain_attention(unet, text_encoder)
     half = load_scenes(arguments.cache, "train", arguments.scenes // 2, arguments.size // 2)
-    views = {"full": full, "half": half, "near": inpainting.around_objects(full, config.seed)}
+    views = {"full": full, "half": half, "near": inpainting_examples.around_objects(full, config.seed)}
     streams = []
     for name, scenes in views.items():
         causes = {
@@ -158,28 +154,28 @@ def train_text_to_image(arguments: StageArguments, config: TrainConfig, accelera
     )
     batches = Alternating(streams, (0, 2, 2, 0, 2, 1))
     train(task, batches, config, arguments.runs / "text_to_image", accelerator)
-    models.save(text_encoder, arguments.weights / "text_encoder")
-    models.save(unet, arguments.weights / "unet")
-    models.save(sampling.build_scheduler(), arguments.weights / "scheduler")
+    networks.save(text_encoder, arguments.weights / "text_encoder")
+    networks.save(unet, arguments.weights / "unet")
+    networks.save(sampling.build_scheduler(), arguments.weights / "scheduler")
 
 
 def train_inpainting(arguments: StageArguments, config: TrainConfig, accelerator: Accelerator) -> None:
-    make = partial(inpainting.make_examples, seed=config.seed, fast=config.precision != "no")
+    make = partial(inpainting_examples.make_examples, seed=config.seed, fast=config.precision != "no")
 
     def near(scenes: dict[str, Tensor], *parts: Any) -> dict[str, Tensor]:
-        return make(inpainting.around_objects(scenes, config.seed), *parts, objects=1.0)
+        return make(inpainting_examples.around_objects(scenes, config.seed), *parts, objects=1.0)
 
     makers = {"inpainting": make, "inpainting-near": near}
     streams, empty = example_streams(arguments, config, accelerator.device, makers)
     if arguments.start:
-        (unet,) = models.load_networks(Path(arguments.start), "unet_inpainting")
+        (unet,) = networks.load_networks(Path(arguments.start), "unet_inpainting")
     else:
-        unet = inpainting.widened(models.build_unet(9), arguments.weights / "unet")
+        unet = inpainting_examples.widened(networks.build_unet(9), arguments.weights / "unet")
     if accelerator.device.type == "cpu":
         use_plain_attention(unet)
     task = DenoisingTask(unet, NoiseSchedule.scaled_linear(), empty)
     train(task, Alternating(streams, (0, 1, 1, 1)), config, arguments.runs / "inpainting", accelerator)
-    models.save(unet, arguments.weights / "unet_inpainting")
+    networks.save(unet, arguments.weights / "unet_inpainting")
 
 
 def train_image_factor(arguments: StageArguments, config: TrainConfig, accelerator: Accelerator) -> None:
@@ -188,7 +184,7 @@ def train_image_factor(arguments: StageArguments, config: TrainConfig, accelerat
     tokenizer = CLIPTokenizer.from_pretrained(arguments.weights / "tokenizer")
     frozen = [
         network.to(device).eval().requires_grad_(False)
-        for network in models.load_networks(arguments.weights, "text_encoder", "unet")
+        for network in networks.load_networks(arguments.weights, "text_encoder", "unet")
     ]
     text_encoder, unet = frozen
     if arguments.start:
@@ -233,7 +229,7 @@ def train_image_factor(arguments: StageArguments, config: TrainConfig, accelerat
         make_preview=preview,
     )
     train(task, rows, config, arguments.runs / "image_factor", accelerator)
-    models.save(control, arguments.weights / "controlnet")
+    networks.save(control, arguments.weights / "controlnet")
 
 
 def train_segformer(arguments: StageArguments, config: TrainConfig, accelerator: Accelerator) -> None:

@@ -55,20 +55,20 @@ def pytest_terminal_summary(terminalreporter):
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory):
     """A copy of the miniature's weights, for tests to spoil."""
-    from finesse.miniature.model import networks as models
+    from finesse.miniature.model import networks
 
-    return shutil.copytree(models.WEIGHTS, tmp_path_factory.mktemp("weights") / "64")
+    return shutil.copytree(networks.WEIGHTS, tmp_path_factory.mktemp("weights") / "64")
 
 
 @pytest.fixture(scope="module")
 def miniature(tmp_path_factory):
     """A folder with a miniature of random weights, and ComfyUI's modules to load it with."""
     from finesse.benchmarks import parity
-    from finesse.miniature.model import networks as models
+    from finesse.miniature.model import networks
 
     parity.import_comfyui()
     folder = tmp_path_factory.mktemp("miniature")
-    models.random(folder)
+    networks.random(folder)
     return folder
 
 

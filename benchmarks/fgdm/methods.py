@@ -18,8 +18,7 @@ from ...core.maps.palettes import COCO_STUFF
 from ...core.maps.recall import Candidate, ranked
 from ...core.schedule import NoiseSchedule
 from ...miniature.map_set import MAP_SIZE
-from ...miniature.model import judges
-from ...miniature.model import networks as models
+from ...miniature.model import judges, networks
 from ...miniature.model.stage_data import tokenize
 from ...miniature.world.captions import plain_caption
 from ...miniature.world.palette import PALETTE
@@ -40,8 +39,10 @@ CHUNK = 40  # rows at a time
 class MapStudioConfig:
     """Which weights draw, and how."""
 
-    base: str = option(str(models.WEIGHTS), "folder of the miniature")
-    factor: str = option(str(models.WEIGHTS / "factors" / "segmentation.safetensors"), "segmentation factor")
+    base: str = option(str(networks.WEIGHTS), "folder of the miniature")
+    factor: str = option(
+        str(networks.WEIGHTS / "factors" / "segmentation.safetensors"), "segmentation factor"
+    )
     guidance: float = option(5.0, "classifier-free guidance of pictures")
     map_guidance: float = option(3.0, "classifier-free guidance of maps")
     picture_steps: int = option(20, "sampling steps of a picture")
@@ -80,7 +81,7 @@ class MapStudio:
     def __init__(self, config: MapStudioConfig, device: torch.device) -> None:
         self.config, self.device = config, device
         folder = Path(config.base)
-        self.models = models.load(folder, device=device)
+        self.models = networks.load(folder, device=device)
         self.controlled = ControlledUNet(self.models.unet, load_controlnet(folder / "controlnet").to(device))
         self.factor = read_factor(config.factor)[0].float().to(device)
         self.segmenter, self.classifier = (

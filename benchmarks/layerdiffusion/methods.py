@@ -14,7 +14,7 @@ from torch import Tensor
 from ...core.layers.learning import Progress, Steps, fine_tune, interpolate, object_steps, optimise_embeddings
 from ...core.layers.losses import Layer, split_layers
 from ...core.schedule import NoiseSchedule
-from ...miniature.model import networks as models
+from ...miniature.model import networks
 from ...miniature.model.stage_data import tokenize
 from ...miniature.world.things import SUBJECTS_LORA
 from ...training.loop.config import option
@@ -29,10 +29,10 @@ RARE_WORD = "sks"  # DreamBooth's name for the one subject
 
 @dataclass
 class EditStudioConfig:
-    """Which weights edit, and how. Steps and rates suit the miniature, those of the nodes real models."""
+    """Which weights edit, and how. Steps and rates suit the miniature, those of the nodes real networks."""
 
-    base: str = option(str(models.WEIGHTS), "folder of the miniature")
-    lora: str = option(str(models.WEIGHTS / SUBJECTS_LORA), "LoRA on its UNet; empty for none")
+    base: str = option(str(networks.WEIGHTS), "folder of the miniature")
+    lora: str = option(str(networks.WEIGHTS / SUBJECTS_LORA), "LoRA on its UNet; empty for none")
     embedding_steps: int = option(60, "steps that fit the texts")
     embedding_rate: float = option(3e-4, "learning rate of these")
     fine_tuning_steps: int = option(50, "steps that fit the model")
@@ -92,7 +92,7 @@ class EditStudio:
 
     def __init__(self, config: EditStudioConfig, device: torch.device) -> None:
         self.config, self.device = config, device
-        self.models = models.load(Path(config.base), device=device)
+        self.models = networks.load(Path(config.base), device=device)
         self.unet = lora.merged(self.models.unet, config.lora) if config.lora else self.models.unet
         if device.type == "cpu":
             use_plain_attention(self.unet)

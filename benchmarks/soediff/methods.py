@@ -13,7 +13,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...miniature.model import networks as models
+from ...miniature.model import networks
 from ...training.loop.config import option
 from ...training.models import lora, sampling
 from ...training.models.base_model import Embedded, load_base
@@ -44,14 +44,14 @@ class BoxPictures:
 class BoxStudioConfig:
     """Which weights draw, and how."""
 
-    base: str = option(str(models.WEIGHTS), "folder of the inpainting model")
+    base: str = option(str(networks.WEIGHTS), "folder of the inpainting model")
     unet: str = option("unet_inpainting", "subfolder of its inpainting UNet")
     plain: str = option(
         "unet", "the text-to-image UNet, for Blended Diffusion: a folder in base, or any other"
     )
-    so_lora: str = option(str(models.WEIGHTS / "so_lora" / "so_lora.safetensors"), "SO-LoRA file")
+    so_lora: str = option(str(networks.WEIGHTS / "so_lora" / "so_lora.safetensors"), "SO-LoRA file")
     without_csd: str = option("", "another, trained without L_csd: two more rows of Table 3")
-    tuned_vae: str = option(str(models.WEIGHTS / "vae_tuned"), "folder of the tuned VAE")
+    tuned_vae: str = option(str(networks.WEIGHTS / "vae_tuned"), "folder of the tuned VAE")
     steps: int = option(20, "sampling steps")
     guidance: float = option(3.0, "classifier-free guidance")
     precision: Literal["no", "bf16"] = option("no", "autocast of the UNets")

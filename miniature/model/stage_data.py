@@ -18,8 +18,7 @@ from ...training.loop.cache import cached, code_hash, tensor_hash
 from ...training.loop.config import TrainConfig, option
 from ...training.models import sampling
 from ..world.tensors import caption_text, load_maps, load_scenes
-from . import inpainting_examples as inpainting
-from . import networks as models
+from . import inpainting_examples, networks
 
 
 @dataclass
@@ -62,7 +61,7 @@ def example_streams(
     """
     vae, vae_hash = frozen_vae(arguments, device)
     tokenizer = CLIPTokenizer.from_pretrained(arguments.weights / "tokenizer")
-    (text_encoder,) = models.load_networks(arguments.weights, "text_encoder")
+    (text_encoder,) = networks.load_networks(arguments.weights, "text_encoder")
     text_encoder.to(device).eval().requires_grad_(False)
     scenes = load_scenes(arguments.cache, "train", arguments.scenes, arguments.size)
 
@@ -75,7 +74,7 @@ def example_streams(
         "vae": vae_hash,
         "text": file_hash(arguments.weights / "text_encoder" / "model.safetensors"),
         "scenes": [arguments.scenes, arguments.size, config.precision, config.seed],
-        "code": code_hash(__name__, inpainting.__name__),
+        "code": code_hash(__name__, inpainting_examples.__name__),
         "pixels": tensor_hash(scenes["pixels"]),
     }
     streams = []
@@ -117,12 +116,12 @@ def tokens_of(
 
 def tokenize(tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
     """Token ids (len(texts), 32), padded as Stable Diffusion pads them."""
-    ids = tokenizer(texts, padding="max_length", truncation=True, max_length=models.TEXT_LENGTH).input_ids
+    ids = tokenizer(texts, padding="max_length", truncation=True, max_length=networks.TEXT_LENGTH).input_ids
     return torch.tensor(ids)
 
 
 def frozen_vae(arguments: StageArguments, device: torch.device) -> tuple[AutoencoderKL, str]:
     """The trained VAE, and the hash of its weights as a cause."""
-    (vae,) = models.load_networks(arguments.weights, "vae")
+    (vae,) = networks.load_networks(arguments.weights, "vae")
     weights = arguments.weights / "vae" / "diffusion_pytorch_model.safetensors"
     return vae.to(device).eval().requires_grad_(False), file_hash(weights)

@@ -27,8 +27,7 @@ from ...training.models.denoising import DenoisingTask, use_plain_attention
 from ..world.backgrounds import BACKGROUNDS, PLACES, draw_background
 from ..world.tensors import caption_row, caption_text, load_scenes
 from ..world.things import SUBJECTS, SUBJECTS_LORA, THINGS
-from . import inpainting_examples as inpainting
-from . import networks as models
+from . import inpainting_examples, networks
 from .stage_data import StageArguments, frozen_vae, latents_of, tokenize
 
 SMALLEST = 0.3  # of the picture's side, from which on a thing is a subject
@@ -79,7 +78,7 @@ def train_subjects(arguments: StageArguments, config: TrainConfig, accelerator: 
     device = accelerator.device
     vae, vae_hash = frozen_vae(arguments, device)
     tokenizer = CLIPTokenizer.from_pretrained(arguments.weights / "tokenizer")
-    unet, text_encoder = models.load_networks(arguments.weights, "unet", "text_encoder")
+    unet, text_encoder = networks.load_networks(arguments.weights, "unet", "text_encoder")
     text_encoder.to(device).eval().requires_grad_(False)
     unet.requires_grad_(False)
     adapted = add_low_rank(unet)
@@ -90,7 +89,7 @@ def train_subjects(arguments: StageArguments, config: TrainConfig, accelerator: 
     whole = {name: torch.cat([full[name], empty[name]]) for name in empty}
     causes = {"vae": vae_hash, "precision": config.precision}
     streams = []
-    for scenes in (whole, inpainting.around_objects(full, config.seed)):
+    for scenes in (whole, inpainting_examples.around_objects(full, config.seed)):
         latents = latents_of(arguments, scenes["pixels"], vae, causes).to(device)
         context = contexts(scenes["caption"], tokenizer, text_encoder)
         streams.append(ShuffledRows({"latents": latents, "context": context}, config.batch_size, config.seed))

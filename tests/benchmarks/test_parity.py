@@ -6,7 +6,7 @@ import pytest
 import torch
 from finesse.benchmarks import parity
 from finesse.core import files
-from finesse.miniature.model import networks as models
+from finesse.miniature.model import networks
 
 BOUNDS = {
     "text": 1e-4,
@@ -32,7 +32,7 @@ def shake(folder):
 
 @pytest.mark.parametrize("size", [64, 128])
 def test_comfyui_and_diffusers_agree(tmp_path, size):
-    models.random(tmp_path, size)
+    networks.random(tmp_path, size)
     shake(tmp_path)
     differences = parity.max_abs_difference(tmp_path, steps=20)
     assert differences.keys() == BOUNDS.keys()

@@ -12,7 +12,7 @@ from diffusers import StableDiffusionPipeline
 from finesse.benchmarks import miniature as benchmark
 from finesse.core import files
 from finesse.miniature import train
-from finesse.miniature.model import networks as models
+from finesse.miniature.model import networks
 from finesse.training.loop.config import TrainConfig
 from transformers import HfArgumentParser
 
@@ -40,7 +40,7 @@ def test_every_stage_logs_checkpoints_and_previews(trained):
 
 
 def test_the_weights_are_an_ordinary_diffusers_folder(trained):
-    parts = models.load(trained / "weights")
+    parts = networks.load(trained / "weights")
     assert parts.unet.config.in_channels == 4
     assert parts.unet_inpainting.config.in_channels == 9
     assert parts.tokenizer.model_max_length == parts.text_encoder.config.max_position_embeddings
@@ -61,7 +61,7 @@ def test_the_weights_are_an_ordinary_diffusers_folder(trained):
 
 def test_latents_have_unit_spread(trained):
     scenes = train.load_scenes(trained / "cache", "train", SCENES, 64)
-    vae = models.load(trained / "weights").vae
+    vae = networks.load(trained / "weights").vae
     latents = benchmark.sampling.encode(vae, scenes["pixels"].float() / 255)
     assert latents.std().item() == pytest.approx(1.0, abs=0.2)
 
@@ -69,7 +69,7 @@ def test_latents_have_unit_spread(trained):
 def test_the_twin_starts_as_the_text_to_image_unet(trained):
     unet = benchmark.models.build_unet(9)
     widened = train.inpainting.widened(unet, trained / "weights" / "unet")
-    original = models.load(trained / "weights").unet
+    original = networks.load(trained / "weights").unet
     latents, timestep, context = torch.randn(1, 4, 16, 16), torch.tensor([5]), torch.randn(1, 32, 192)
     extra = torch.randn(1, 5, 16, 16)
     torch.testing.assert_close(

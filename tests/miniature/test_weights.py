@@ -8,7 +8,7 @@ from diffusers import StableDiffusionPipeline
 from finesse.benchmarks.miniature import ORDINARY, MiniatureExam, accuracy, psnr, through
 from finesse.core.files import read_json
 from finesse.miniature.export import CARDS
-from finesse.miniature.model import networks as models
+from finesse.miniature.model import networks
 from finesse.miniature.world.tensors import load_scenes
 from finesse.training.models import sampling
 from torch.nn import functional
@@ -16,7 +16,7 @@ from torch.nn import functional
 
 @pytest.fixture(scope="module")
 def exam():
-    return MiniatureExam(models.WEIGHTS, steps=8, device=torch.device("cpu"))
+    return MiniatureExam(networks.WEIGHTS, steps=8, device=torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def scenes(tmp_path_factory):
 
 
 def test_each_part_has_a_card_and_is_small():
-    files = [path for path in models.WEIGHTS.rglob("*") if path.is_file()]
+    files = [path for path in networks.WEIGHTS.rglob("*") if path.is_file()]
     assert all(path.stat().st_size < 16 * 2**20 for path in files)
     assert sum(path.stat().st_size for path in files) < 64 * 2**20
     for folder in {path.parent for path in files if path.suffix == ".safetensors"}:
@@ -34,7 +34,7 @@ def test_each_part_has_a_card_and_is_small():
 
 
 def test_diffusers_reads_the_folder_as_a_pipeline():
-    pipeline = StableDiffusionPipeline.from_pretrained(models.WEIGHTS)
+    pipeline = StableDiffusionPipeline.from_pretrained(networks.WEIGHTS)
     assert pipeline.unet.config.in_channels == 4
     assert pipeline.vae_scale_factor == 4
 
@@ -48,7 +48,7 @@ def test_the_vae_and_the_classifier_see_what_is_there(exam, scenes):
 
 def test_the_live_preview_is_the_picture_in_coarse(exam, scenes):
     pixels = scenes["pixels"].float() / 255
-    linear = read_json(models.WEIGHTS / "vae" / "latent_preview.json")
+    linear = read_json(networks.WEIGHTS / "vae" / "latent_preview.json")
     latents = sampling.encode(exam.models.vae, pixels)
     colours = torch.einsum("bchw,cr->brhw", latents, torch.tensor(linear["factors"]))
     shown = (colours + torch.tensor(linear["bias"]).view(3, 1, 1)) / 2 + 0.5

@@ -7,7 +7,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from finesse.benchmarks import parity
 from finesse.core import files
-from finesse.miniature.model import networks as models
+from finesse.miniature.model import networks
 from finesse.tests.miniature.comfy.test_loaders import UNET_SHAPES, unet
 from finesse.tests.nodes.factors.factor_chains import DRAWN, texts, write_chain_factor
 from finesse.tests.nodes.factors.small_factors import write
@@ -60,25 +60,25 @@ def factor_control():
 @pytest.fixture(scope="session")
 def model(factor_control):
     """The miniature's UNet in ComfyUI."""
-    from finesse.miniature.comfy import diffusers_folder as comfy_models
+    from finesse.miniature.comfy import diffusers_folder
 
-    return comfy_models.load_unet(models.WEIGHTS)
+    return diffusers_folder.load_unet(networks.WEIGHTS)
 
 
 @pytest.fixture(scope="session")
 def shaped(factor_control, tmp_path_factory):
     """Tiny UNets of the big models' shapes, in ComfyUI and in diffusers."""
-    from finesse.miniature.comfy import diffusers_folder as comfy_models
+    from finesse.miniature.comfy import diffusers_folder
 
     made = {}
     for name in ("sd15", "sdxl"):
         folder = tmp_path_factory.mktemp("shapes") / name
-        shutil.copytree(models.WEIGHTS, folder, ignore=shutil.ignore_patterns("*.safetensors"))
+        shutil.copytree(networks.WEIGHTS, folder, ignore=shutil.ignore_patterns("*.safetensors"))
         theirs = unet(**UNET_SHAPES[name]).eval().requires_grad_(False)
-        models.save(theirs, folder / "unet")
+        networks.save(theirs, folder / "unet")
         stored, _ = files.read_tensors(folder / "unet" / "diffusion_pytorch_model.safetensors")
         theirs.load_state_dict({key: tensor.float() for key, tensor in stored.items()})
-        made[name] = comfy_models.load_unet(folder), theirs
+        made[name] = diffusers_folder.load_unet(folder), theirs
     return made
 
 
@@ -121,9 +121,9 @@ def ready(factor_control, model):
 @pytest.fixture(scope="session")
 def vae(factor_control):
     """The miniature's VAE in ComfyUI."""
-    from finesse.miniature.comfy import diffusers_folder as comfy_models
+    from finesse.miniature.comfy import diffusers_folder
 
-    return comfy_models.load_vae(models.WEIGHTS)
+    return diffusers_folder.load_vae(networks.WEIGHTS)
 
 
 @pytest.fixture(scope="session")
@@ -172,17 +172,17 @@ def chained(factors):
 @pytest.fixture(scope="module")
 def random_weights(tmp_path_factory):
     folder = tmp_path_factory.mktemp("random")
-    models.random(folder)
+    networks.random(folder)
     return folder
 
 
 @pytest.fixture(scope="module")
 def trainable_model(factor_control, random_weights):
     """A random miniature, loaded as ComfyUI's executor runs its loaders: in inference mode."""
-    from finesse.miniature.comfy import diffusers_folder as comfy_models
+    from finesse.miniature.comfy import diffusers_folder
 
     with torch.inference_mode():
-        model = comfy_models.load_unet(random_weights)
+        model = diffusers_folder.load_unet(random_weights)
     assert next(model.model.diffusion_model.parameters()).is_inference()
     return model
 

@@ -24,15 +24,14 @@ LOADERS = {  # node -> its inputs that name files, with the folder that they lie
 @pytest.fixture(scope="module")
 def loaders(comfy):
     from finesse.nodes.factors import load as factors
-    from finesse.nodes.layers import edit_files as layered_edit
-    from finesse.nodes.layers import segment_object
+    from finesse.nodes.layers import edit_files, segment_object
     from finesse.nodes.maps import segment_image
     from finesse.nodes.small_objects import so_lora
 
     classes = (
         factors.LoadFactor,
         so_lora.LoadSOLoRA,
-        layered_edit.LoadLayeredEdit,
+        edit_files.LoadLayeredEdit,
         segment_image.SegmentImage,
         segment_object.SegmentObject,
     )

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from ...core.layers import learning as layered
+from ...core.layers import learning
 from ...core.layers.files import NAMES, POOLED
 from ...core.layers.learning import FULL, LOW_RANK, RATES
 from ...core.layers.losses import split_layers
@@ -121,7 +121,7 @@ class Editor:
         mask = read_mask(edit.mask, config.resolution)
         layers = split_layers(sampling.encode(base.vae, photo), reference, mask)
         losses = {}
-        fitting = layered.optimise_embeddings(
+        fitting = learning.optimise_embeddings(
             as_denoiser(base.unet, self._added(texts.pooled), self.half),
             layers,
             texts.context.split(1),
@@ -137,7 +137,7 @@ class Editor:
         positive = mixed(of_object, of_background, config.alpha)
         plain_object = row(texts, 0)
         with edit_weights(base.unet, config.low_rank, edit.seed) as weights:
-            tuning = layered.fine_tune(
+            tuning = learning.fine_tune(
                 as_denoiser(base.unet, self._added(positive.pooled), self.half),
                 layers,
                 [config.object_weight, config.background_weight],
@@ -173,7 +173,7 @@ class Editor:
         Texts are of one row.
         """
         config, side = self.config, self.config.resolution // self.base.cell
-        guided = layered.object_steps([True] * config.sampling_steps, config.object_every)
+        guided = learning.object_steps([True] * config.sampling_steps, config.object_every)
         drawn = [torch.empty(0, PLAIN, side, side, device=self.device)]
         for first in range(0, len(seeds), AT_ONCE):
             noise = sampling.noise_for(seeds[first : first + AT_ONCE], (PLAIN, side, side), self.device)
@@ -213,19 +213,19 @@ def row(texts: Embedded, index: int) -> Embedded:
 
 def mixed(first: Embedded, second: Embedded, alpha: float) -> Embedded:
     """`interpolate` of embeddings and, in an SDXL, of pooled texts, as *Optimise Layers* does."""
-    context = layered.interpolate(first.context, second.context, alpha)
+    context = learning.interpolate(first.context, second.context, alpha)
     if first.pooled is None:
         return Embedded(context, None)
-    return Embedded(context, layered.interpolate(first.pooled[None], second.pooled[None], alpha)[0])
+    return Embedded(context, learning.interpolate(first.pooled[None], second.pooled[None], alpha)[0])
 
 
-def follow(steps: layered.Steps, bar: tqdm) -> tuple[list[float], tuple[Tensor, ...]]:
+def follow(steps: learning.Steps, bar: tqdm) -> tuple[list[float], tuple[Tensor, ...]]:
     """Go all the steps; their losses and the last embeddings. The loss is shown when it is read anyway."""
     losses, embeddings = [], ()
     for progress in steps:
         losses.append(progress.loss)
         embeddings = progress.embeddings
-        if progress.step % layered.CHECK_EVERY == 0:
+        if progress.step % learning.CHECK_EVERY == 0:
             bar.set_postfix(loss=f"{float(progress.loss):.4f}", refresh=False)
         bar.update()
     return torch.stack(losses).tolist(), embeddings

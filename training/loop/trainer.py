@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from ...core.files import replacing
 from ...core.seeds import mix
-from . import checkpoints as checkpoint
+from . import checkpoints
 from .batches import Batches, Draw
 from .config import TrainConfig
 
@@ -54,7 +54,7 @@ def train(
     parameters = {name: p for name, p in task.named_parameters() if p.requires_grad}
     optimizer = build_optimizer(task, config)
     average = {name: p.detach().clone() for name, p in parameters.items()} if config.ema_decay else {}
-    start = checkpoint.resume(folder / "checkpoints", config, parameters, average, optimizer)
+    start = checkpoints.resume(folder / "checkpoints", config, parameters, average, optimizer)
     learner = accelerator.prepare_model(task) if accelerator.num_processes > 1 else task
     if config.compile:
         learner.compile()
@@ -84,7 +84,7 @@ def train(
             continue
         if done % config.checkpoint_every == 0 or done == config.steps:
             record.check()  # never keep weights that a bad loss has touched
-            checkpoint.save(folder / "checkpoints", done, config, parameters, average, optimizer)
+            checkpoints.save(folder / "checkpoints", done, config, parameters, average, optimizer)
         if config.preview_every and (done % config.preview_every == 0 or done == config.steps):
             with averaged(parameters, average):
                 picture = task.preview()

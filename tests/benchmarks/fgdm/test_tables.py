@@ -22,8 +22,7 @@ from finesse.benchmarks.fgdm.methods import (
     unasked,
 )
 from finesse.core.factors.files import FactorInfo, write_factor
-from finesse.miniature.model import judges
-from finesse.miniature.model import networks as models
+from finesse.miniature.model import judges, networks
 from finesse.miniature.world.palette import PALETTE
 from finesse.miniature.world.things import ON_MAPS
 from finesse.training.loop.config import TrainConfig
@@ -33,8 +32,8 @@ from finesse.training.models.factor_unet import build_factor
 @pytest.fixture(scope="module")
 def config(miniature):
     torch.manual_seed(0)
-    unet = models.load(miniature).unet
-    models.save(ControlNetModel.from_unet(unet), miniature / "controlnet")
+    unet = networks.load(miniature).unet
+    networks.save(ControlNetModel.from_unet(unet), miniature / "controlnet")
     for kind in (judges.Classifier, judges.Segmenter):
         judges.save_judge(kind(), miniature / "judges" / f"{kind.__name__.lower()}.safetensors")
     info = FactorInfo(condition="segmentation", palette="coco-stuff", base="miniature")

@@ -10,7 +10,7 @@ from finesse.benchmarks.layerdiffusion import tables as layerdiffusion
 from finesse.benchmarks.layerdiffusion.methods import ABLATION, PEERS, SEEDS, EditStudio, EditStudioConfig
 from finesse.benchmarks.layerdiffusion.scene_edits import ACTION, CHECKS, COLOUR, EditJury, edits_of
 from finesse.benchmarks.layerdiffusion.tables import Arguments, Job, Table
-from finesse.miniature.model import networks as models
+from finesse.miniature.model import networks
 
 CPU = torch.device("cpu")
 
@@ -34,7 +34,7 @@ def studio(quick):
 
 @pytest.fixture(scope="module")
 def jury(tmp_path_factory):
-    return EditJury(models.WEIGHTS, tmp_path_factory.mktemp("jury"), CPU)
+    return EditJury(networks.WEIGHTS, tmp_path_factory.mktemp("jury"), CPU)
 
 
 def pixels_of(image):

@@ -10,8 +10,7 @@ import torch
 from finesse.benchmarks.soediff import tables as soediff
 from finesse.benchmarks.soediff.juries import ClipJury
 from finesse.benchmarks.soediff.methods import BoxStudio, BoxStudioConfig
-from finesse.miniature.model import judges
-from finesse.miniature.model import networks as models
+from finesse.miniature.model import judges, networks
 from finesse.miniature.small_object_set import samples, write_samples
 from finesse.training.data.samples import read_shard, shards
 from finesse.training.models import lora
@@ -24,7 +23,7 @@ from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcesso
 @pytest.fixture(scope="module")
 def config(miniature, tmp_path_factory):
     folder = tmp_path_factory.mktemp("lora")
-    (unet,) = models.load_networks(miniature, "unet_inpainting")
+    (unet,) = networks.load_networks(miniature, "unet_inpainting")
     lora.add_lora(unet, 2)
     torch.manual_seed(0)
     for name, parameter in unet.named_parameters():
@@ -32,7 +31,7 @@ def config(miniature, tmp_path_factory):
             torch.nn.init.normal_(parameter, std=0.05)
     lora.save_lora(unet, folder / "lora.safetensors", {})
     judges.save_judge(judges.Classifier(), miniature / "judges" / "classifier.safetensors")
-    (vae,) = models.load_networks(miniature, "vae")
+    (vae,) = networks.load_networks(miniature, "vae")
     vae.decoder.conv_out.bias.data += 0.1
     vae.save_pretrained(folder / "vae")
     path = str(folder / "lora.safetensors")

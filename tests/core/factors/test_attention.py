@@ -5,8 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from finesse.core.factors import attention as attention_maps
-from finesse.core.factors.attention import AttentionMaps, attention_divergence, cell_map, token_map
+from finesse.core.factors.attention import (
+    AttentionMaps,
+    attention_divergence,
+    cell_map,
+    combined_cells,
+    combined_tokens,
+    token_map,
+)
 
 TOKENS = 7
 GRIDS = [(6, 4), (3, 2), (6, 4)]
@@ -98,8 +104,8 @@ def test_the_divergence_is_the_formula_s(grids, side, bounded, dtype):
 def test_a_combined_map_is_a_distribution_at_each_query_cell():
     maps, *_ = maps_of(0)
     for combined, things in (
-        (attention_maps.combined_cells(maps.of_cells), 24),
-        (attention_maps.combined_tokens(maps.of_tokens), TOKENS),
+        (combined_cells(maps.of_cells), 24),
+        (combined_tokens(maps.of_tokens), TOKENS),
     ):
         assert combined.shape == (2, things, 6, 4)
         assert torch.allclose(combined.sum(dim=1), torch.ones(2, 6, 4, dtype=torch.float64))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from finesse.core import files
-from finesse.miniature.model import networks as models
+from finesse.miniature.model import networks
 
 ATTENTION = "CrossAttnDownBlock2D", "CrossAttnUpBlock2D"
 PLAIN = "DownBlock2D", "UpBlock2D"
@@ -47,20 +47,24 @@ def unet(widths, attention, **settings):
         layers_per_block=2,
         down_block_types=down,
         up_block_types=up,
-        cross_attention_dim=models.TEXT_WIDTH,
+        cross_attention_dim=networks.TEXT_WIDTH,
         **settings,
     )
 
 
 @pytest.mark.parametrize("shape", UNET_SHAPES)
 def test_a_unet_of_any_shape_loads(broken, shape):
-    from finesse.miniature.comfy import diffusers_folder as comfy_models
+    from finesse.miniature.comfy import diffusers_folder
 
     theirs = unet(**UNET_SHAPES[shape])
-    models.save(theirs, broken / "unet")
+    networks.save(theirs, broken / "unet")
     theirs.load_state_dict(files.read_tensors(broken / "unet" / "diffusion_pytorch_model.safetensors")[0])
-    ours = comfy_models.load_unet(broken).model.diffusion_model
-    x, text, timestep = torch.randn(1, 4, 16, 16), torch.randn(1, 7, models.TEXT_WIDTH), torch.tensor([300.0])
+    ours = diffusers_folder.load_unet(broken).model.diffusion_model
+    x, text, timestep = (
+        torch.randn(1, 4, 16, 16),
+        torch.randn(1, 7, networks.TEXT_WIDTH),
+        torch.tensor([300.0]),
+    )
     with torch.inference_mode():
         expected = theirs(x, timestep, text).sample
         assert torch.allclose(ours(x, timestep, context=text), expected, atol=1e-4)
@@ -68,7 +72,7 @@ def test_a_unet_of_any_shape_loads(broken, shape):
 
 @pytest.mark.parametrize("widths", [(32, 64), (64, 128, 192), (32, 64, 128, 128)])
 def test_a_vae_of_any_depth_loads(broken, widths):
-    from finesse.miniature.comfy import diffusers_folder as comfy_models
+    from finesse.miniature.comfy import diffusers_folder
 
     blocks = len(widths)
     theirs = AutoencoderKL(
@@ -79,9 +83,9 @@ def test_a_vae_of_any_depth_loads(broken, widths):
         up_block_types=("UpDecoderBlock2D",) * blocks,
         scaling_factor=0.5,
     )
-    models.save(theirs, broken / "vae")
+    networks.save(theirs, broken / "vae")
     theirs.load_state_dict(files.read_tensors(broken / "vae" / "diffusion_pytorch_model.safetensors")[0])
-    vae, scale = comfy_models.load_vae(broken), 2 ** (blocks - 1)
+    vae, scale = diffusers_folder.load_vae(broken), 2 ** (blocks - 1)
     image = torch.rand(1, 32, 48, 3)
     with torch.inference_mode():
         latent = vae.encode(image)
@@ -89,16 +93,16 @@ def test_a_vae_of_any_depth_loads(broken, widths):
         assert torch.allclose(latent, theirs.encode(image.movedim(-1, 1) * 2 - 1).latent_dist.mean, atol=1e-4)
         assert vae.decode(latent).shape == image.shape
     assert vae.spacial_compression_encode() == vae.spacial_compression_decode() == scale
-    latent_format = comfy_models.load_unet(broken).model.latent_format
+    latent_format = diffusers_folder.load_unet(broken).model.latent_format
     assert latent_format.spacial_downscale_ratio == scale
     assert latent_format.scale_factor == 0.5
 
 
 def test_every_lora_key_of_the_unet_is_known(miniature):
     import comfy.lora
-    from finesse.miniature.comfy import diffusers_folder as comfy_models
+    from finesse.miniature.comfy import diffusers_folder
 
-    patcher = comfy_models.load_unet(miniature)
+    patcher = diffusers_folder.load_unet(miniature)
     known = comfy.lora.model_lora_keys_unet(patcher.model, {})
     weights, _ = files.read_tensors(miniature / "unet" / "diffusion_pytorch_model.safetensors")
     layers = [name.removesuffix(".weight") for name, tensor in weights.items() if tensor.ndim > 1]
@@ -110,7 +114,7 @@ def test_prompts_take_weights_last_layer_and_embeddings(miniature, monkeypatch, 
 
     from nodes import CLIPSetLastLayer, CLIPTextEncode
 
-    embedding = torch.randn(2, models.TEXT_WIDTH)
+    embedding = torch.randn(2, networks.TEXT_WIDTH)
     files.write_tensors(tmp_path / "toy.safetensors", {"emb_params": embedding})
     monkeypatch.setattr(folder_paths, "get_folder_paths", lambda kind: [str(tmp_path)])
     _, clip, _ = load(miniature, monkeypatch)
@@ -119,12 +123,12 @@ def test_prompts_take_weights_last_layer_and_embeddings(miniature, monkeypatch, 
         return CLIPTextEncode().encode(clip, text)[0][0][0]
 
     plain = encode("a red dog")
-    assert plain.shape == (1, models.TEXT_LENGTH, models.TEXT_WIDTH)
+    assert plain.shape == (1, networks.TEXT_LENGTH, networks.TEXT_WIDTH)
     assert torch.equal(encode("A RED DOG"), plain)
     assert not torch.allclose(encode("a (red:1.5) dog"), plain)
     assert not torch.allclose(encode("a red dog", CLIPSetLastLayer().set_last_layer(clip, -2)[0]), plain)
     assert not torch.allclose(encode("a embedding:toy dog"), encode("a dog"))
-    assert encode("word " * 100).shape[1] > models.TEXT_LENGTH
+    assert encode("word " * 100).shape[1] > networks.TEXT_LENGTH
 
 
 def test_an_inpainting_model_without_a_mask_sees_grey(miniature, monkeypatch):

@@ -7,7 +7,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from finesse.benchmarks.full_size import UNETS
 from finesse.core import files
-from finesse.miniature.model import networks as models
+from finesse.miniature.model import networks
 from finesse.training.models import lora
 
 
@@ -53,21 +53,21 @@ def test_comfyui_takes_every_key_of_a_full_size_file(miniature, tmp_path, name):
 
 def test_the_miniature_samples_alike_in_comfyui_and_diffusers(miniature, tmp_path):
     import comfy.sd
-    from finesse.miniature.comfy import diffusers_folder as comfy_models
+    from finesse.miniature.comfy import diffusers_folder
 
-    (unet,) = models.load_networks(miniature, "unet")
+    (unet,) = networks.load_networks(miniature, "unet")
     unet.eval()
     names = trained(unet)
     path = tmp_path / "lora.safetensors"
     lora.save_lora(unet, path, {"finesse.base": "miniature"})
 
-    patcher = comfy_models.load_unet(miniature)
+    patcher = diffusers_folder.load_unet(miniature)
     found, used = patches(patcher.model, path)
     assert len(found) == len(names)
     assert used == set(files.read_tensors(path)[0])
     patched, _ = comfy.sd.load_lora_for_models(patcher, None, files.read_tensors(path)[0], 1.0, 0.0)
     patched.patch_model()
-    x, text, timestep = torch.randn(2, 4, 16, 16), torch.randn(2, 7, models.TEXT_WIDTH), torch.tensor(300.0)
+    x, text, timestep = torch.randn(2, 4, 16, 16), torch.randn(2, 7, networks.TEXT_WIDTH), torch.tensor(300.0)
     with torch.inference_mode():
         expected = unet(x, timestep, text).sample
         unet.disable_adapters()
@@ -79,21 +79,21 @@ def test_the_miniature_samples_alike_in_comfyui_and_diffusers(miniature, tmp_pat
 
 
 def test_a_file_is_merged_as_the_adapters_work(tmp_path):
-    first, second = models.build_unet(), models.build_unet()
+    first, second = networks.build_unet(), networks.build_unet()
     second.load_state_dict(first.state_dict())
     trained(first, 3, blocks=["mid_block", "up_blocks.1"])
     lora.save_lora(first, tmp_path / "lora.safetensors", {})
     plain = second.eval().state_dict()["mid_block.resnets.0.conv1.weight"].clone()
     third = lora.merged(second, tmp_path / "lora.safetensors")
     assert torch.equal(second.state_dict()["mid_block.resnets.0.conv1.weight"], plain)
-    x, text = torch.randn(1, 4, 16, 16), torch.randn(1, 7, models.TEXT_WIDTH)
+    x, text = torch.randn(1, 4, 16, 16), torch.randn(1, 7, networks.TEXT_WIDTH)
     with torch.no_grad():
         expected, found = (u.eval()(x, torch.tensor(9), text).sample for u in (first, third))
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-3)
 
 
 def test_only_the_adapters_learn():
-    unet = models.build_unet(9)
+    unet = networks.build_unet(9)
     names = lora.add_lora(unet, 2, blocks=["mid_block"])
     assert names
     assert all(name.startswith("mid_block.") for name in names)
@@ -104,11 +104,11 @@ def test_only_the_adapters_learn():
 
 def test_bad_input_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"modules: to_x is in no layer"):
-        lora.add_lora(models.build_unet(), 2, ["to_q", "to_x"])
+        lora.add_lora(networks.build_unet(), 2, ["to_q", "to_x"])
     with pytest.raises(ValueError, match=r"blocks: up_blocks.7 is in no layer"):
-        lora.add_lora(models.build_unet(), 2, blocks=["up_blocks.7"])
+        lora.add_lora(networks.build_unet(), 2, blocks=["up_blocks.7"])
     wide = UNet2DConditionModel(block_out_channels=(32, 64, 64, 64), cross_attention_dim=8)
     lora.add_lora(wide, 2)
     lora.save_lora(wide, tmp_path / "wide.safetensors", {})
     with pytest.raises(ValueError, match=r"wide.safetensors was made for .*its layer lora_unet_down_blocks"):
-        lora.merged(models.build_unet(), tmp_path / "wide.safetensors")
+        lora.merged(networks.build_unet(), tmp_path / "wide.safetensors")

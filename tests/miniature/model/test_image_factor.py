@@ -7,8 +7,7 @@ import torch
 from diffusers import ControlNetModel
 from finesse.core.maps.palettes import COCO_STUFF
 from finesse.core.schedule import NoiseSchedule
-from finesse.miniature.model import image_factor
-from finesse.miniature.model import networks as models
+from finesse.miniature.model import image_factor, networks
 from finesse.miniature.world.palette import PALETTE
 from finesse.miniature.world.tensors import load_scenes
 from finesse.miniature.world.things import ON_MAPS
@@ -20,18 +19,18 @@ from finesse.training.models.controlled_unet import ControlledUNet
 def controlled(miniature):
     """The random miniature with a ControlNet whose zero convolutions are not zero."""
     torch.manual_seed(0)
-    unet = models.load(miniature).unet
+    unet = networks.load(miniature).unet
     control = ControlNetModel.from_unet(unet)
     for weight in control.parameters():
         weight.data += 0.02 * torch.randn_like(weight)
-    models.save(control, miniature / "controlnet")
+    networks.save(control, miniature / "controlnet")
     return ControlledUNet(unet, control.half().float().eval())
 
 
 def inputs(rows=2):
     generator = torch.Generator().manual_seed(1)
     sample = torch.randn(rows, 4, 16, 16, generator=generator)
-    return sample, torch.tensor(400), torch.randn(rows, 8, models.TEXT_WIDTH, generator=generator)
+    return sample, torch.tensor(400), torch.randn(rows, 8, networks.TEXT_WIDTH, generator=generator)
 
 
 @torch.no_grad()
@@ -77,7 +76,7 @@ def test_maps_are_painted_in_the_miniatures_colours():
 def test_the_task_teaches_the_control_to_read_its_map(controlled):
     labels = torch.full((2, 64, 64), COCO_STUFF.index("donut"), dtype=torch.uint8)
     batch = {"latents": inputs()[0], "context": inputs()[2], "labels": labels}
-    empty = torch.zeros(8, models.TEXT_WIDTH)
+    empty = torch.zeros(8, networks.TEXT_WIDTH)
     task = image_factor.ImageFactorTask(controlled, NoiseSchedule.scaled_linear(), empty)
     controlled.control.requires_grad_(True)
     task(batch, Draw(0, 2, slice(0, 2), torch.device("cpu")))["denoise"].backward()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from finesse.miniature.model import inpainting_examples as inpainting
-from finesse.miniature.model import networks as models
+from finesse.miniature.model import networks
+from finesse.miniature.model.inpainting_examples import SMALLEST_OBJECT, _hole, around_objects
 from finesse.miniature.model.judges import CROP, crop
 from finesse.miniature.world.backgrounds import PLACES
 from finesse.miniature.world.tensors import caption_text, load_scenes
@@ -17,7 +17,7 @@ def drawn(scenes, objects):
     """A hole a scene, and its text."""
     generator = torch.Generator().manual_seed(0)
     rows = range(len(scenes["pixels"]))
-    return zip(*(inpainting._hole(scenes, row, generator, objects) for row in rows), strict=True)
+    return zip(*(_hole(scenes, row, generator, objects) for row in rows), strict=True)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def scenes(tmp_path_factory):
 def test_holes_are_never_small(scenes):
     holes, texts = drawn(scenes, 0.5)
     sides = torch.stack([(hole[2:] - hole[:2]).amax() for hole in holes]) / 64
-    assert sides.min() >= inpainting.SMALLEST_OBJECT
+    assert sides.min() >= SMALLEST_OBJECT
     assert sum(text.removeprefix("a ").split()[-1] in THINGS for text in texts) > 0.2 * 300
 
 
@@ -45,17 +45,17 @@ def test_a_hole_without_objects_is_told_by_its_place(scenes):
 
 
 def test_windows_show_their_object_at_its_size(scenes):
-    near = inpainting.around_objects(scenes, seed=0)
+    near = around_objects(scenes, seed=0)
     assert near["pixels"].shape[1:] == (3, 32, 32)
     box = near["box"][:, 0]
     assert box.min() >= 0
     assert box.max() <= 32
-    assert (box[:, 2:] - box[:, :2]).amax(dim=1).min() >= inpainting.SMALLEST_OBJECT * 64
+    assert (box[:, 2:] - box[:, :2]).amax(dim=1).min() >= SMALLEST_OBJECT * 64
     texts = [caption_text(row) for row in near["caption"]]
     things = [THINGS[i] for i in near["thing"][:, 0].tolist()]
     assert all(thing in text for thing, text in zip(things, texts, strict=True))
     extent = (scenes["box"][..., 2:] - scenes["box"][..., :2]).amax(dim=-1)
-    fits = (scenes["thing"] >= 0) & (extent >= inpainting.SMALLEST_OBJECT * 64) & (extent <= 0.9 * 32)
+    fits = (scenes["thing"] >= 0) & (extent >= SMALLEST_OBJECT * 64) & (extent <= 0.9 * 32)
     for row, (i, j) in enumerate(fits.nonzero().tolist()):
         x, y = (scenes["box"][i, j, :2] - box[row, :2]).int().tolist()
         assert torch.equal(near["pixels"][row], scenes["pixels"][i, :, y : y + 32, x : x + 32])
@@ -69,7 +69,7 @@ def test_masks_cover_exactly_their_boxes():
 
 
 def test_the_masked_latent_does_not_see_the_hole():
-    vae = models.build_vae(64).eval()
+    vae = networks.build_vae(64).eval()
     mask = draw_masks(torch.tensor([[16.0, 16.0, 48.0, 48.0]]), 64)
     pixels = torch.rand(1, 3, 64, 64)
     other = torch.where(mask > 0, torch.rand(1, 3, 64, 64), pixels)

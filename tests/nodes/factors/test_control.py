@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from diffusers import EulerDiscreteScheduler, UNet2DConditionModel
-from finesse.miniature.model import networks as models
+from finesse.miniature.model import networks
 from finesse.tests.miniature.comfy.test_loaders import UNET_SHAPES
 from finesse.tests.nodes.factors.small_factors import TIMESTEP, blocks, latents, prompts, sigma_of
 
@@ -14,7 +14,9 @@ KINDS = ({}, {"kind": "plain"}, {"parents": 1}, {"parents": 2})
 
 @pytest.fixture(scope="module")
 def theirs():
-    return UNet2DConditionModel.from_pretrained(models.WEIGHTS / "unet").float().eval().requires_grad_(False)
+    return (
+        UNet2DConditionModel.from_pretrained(networks.WEIGHTS / "unet").float().eval().requires_grad_(False)
+    )
 
 
 def theirs_time(unet, timestep=TIMESTEP):
@@ -49,7 +51,7 @@ def test_a_whole_sampling_agrees_with_diffusers(controlled, made, model, theirs,
     factor, plain = made(parents=parents)
     finished = [latents(1, seed=4)] * parents
     scheduler = EulerDiscreteScheduler.from_pretrained(
-        models.WEIGHTS, subfolder="scheduler", timestep_spacing="trailing"
+        networks.WEIGHTS, subfolder="scheduler", timestep_spacing="trailing"
     )
     scheduler.set_timesteps(4)
     positive, negative, noise, guidance = prompts(seed=2), prompts(seed=3), latents(2), 4.0
@@ -162,10 +164,10 @@ def test_an_sdxl_is_told_the_timestep_alone(ready, made):
 
 def test_it_computes_in_the_base_models_precision(ready, made, monkeypatch):
     from comfy.cli_args import args
-    from finesse.miniature.comfy import diffusers_folder as comfy_models
+    from finesse.miniature.comfy import diffusers_folder
 
     monkeypatch.setattr(args, "bf16_unet", True)
-    base = comfy_models.load_unet(models.WEIGHTS).model
+    base = diffusers_folder.load_unet(networks.WEIGHTS).model
     dtype = base.get_dtype_inference()
     factor, _ = made()
     with torch.inference_mode():

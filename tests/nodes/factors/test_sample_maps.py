@@ -8,7 +8,7 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 from finesse.core.factors.files import read_factor
-from finesse.miniature.model import networks as models
+from finesse.miniature.model import networks
 from finesse.tests.nodes.factors.factor_chains import (
     CORNERS,
     DRAWN,
@@ -148,7 +148,9 @@ def test_a_whole_chain_agrees_with_diffusers(draw, factor_control, tmp_path, mod
     settings = {"sampler_name": "dpmpp_2m", "scheduler": "sgm_uniform", "steps": 3, "order": order}
     found = draw(tuple(ours), **settings).all_maps.latents
 
-    unet = UNet2DConditionModel.from_pretrained(models.WEIGHTS / "unet").float().eval().requires_grad_(False)
+    unet = (
+        UNet2DConditionModel.from_pretrained(networks.WEIGHTS / "unet").float().eval().requires_grad_(False)
+    )
     noise = torch.cat([noise_of(seed) for seed in SEEDS])
     expected = sample_chain(
         unet,

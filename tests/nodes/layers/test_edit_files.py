@@ -20,16 +20,16 @@ POOLED = torch.arange(5.0)[None]
 def output(factor_control, tmp_path_factory):
     """output/finesse_layers, which is also a folder to load from."""
     import folder_paths
-    from finesse.nodes.layers import edit_files as layered_edit
+    from finesse.nodes.layers import edit_files
 
     place = tmp_path_factory.mktemp("output")
-    before = folder_paths.get_output_directory(), folder_paths.folder_names_and_paths[layered_edit.FOLDER]
+    before = folder_paths.get_output_directory(), folder_paths.folder_names_and_paths[edit_files.FOLDER]
     folder_paths.set_output_directory(str(place))
-    paths = ([str(place / layered_edit.FOLDER)], {layered_edit.SUFFIX})
-    folder_paths.folder_names_and_paths[layered_edit.FOLDER] = paths
-    yield place / layered_edit.FOLDER
+    paths = ([str(place / edit_files.FOLDER)], {edit_files.SUFFIX})
+    folder_paths.folder_names_and_paths[edit_files.FOLDER] = paths
+    yield place / edit_files.FOLDER
     folder_paths.set_output_directory(before[0])
-    folder_paths.folder_names_and_paths[layered_edit.FOLDER] = before[1]
+    folder_paths.folder_names_and_paths[edit_files.FOLDER] = before[1]
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from finesse.core.layers import learning as layered
+from finesse.core.layers import learning
 from finesse.core.schedule import NoiseSchedule
 from finesse.tests.nodes.factors.small_factors import prompts
 from finesse.tests.nodes.layers.photo_layers import (
@@ -55,7 +55,7 @@ def test_optimised_texts_are_those_of_the_method_in_diffusers(trainable_model, v
     theirs.requires_grad_(False)
     found = optimise(trainable_model, vae, steps=4, learning_rate=0.01, alpha=0.6, seed=5)
     layers = as_layers(trainable_model, vae, **pictures())
-    loop = layered.optimise_embeddings(
+    loop = learning.optimise_embeddings(
         there, layers, [TEXT, BACKGROUND[0][0]], SCHEDULE, seed=5, steps=4, learning_rate=0.01
     )
     *_, last = expected = list(loop)
@@ -73,7 +73,7 @@ def test_optimised_texts_are_those_of_the_method_in_diffusers(trainable_model, v
 def test_fully_tuned_weights_are_those_of_the_method_in_diffusers(trainable_model, vae, theirs, there):
     found = fine_tune(trainable_model, vae, weights="full", steps=4, balance="small object 3 : 1", seed=5)
     layers = as_layers(trainable_model, vae, **pictures())
-    loop = layered.fine_tune(
+    loop = learning.fine_tune(
         there, layers, [3.0, 1.0], TEXT, list(theirs.parameters()), SCHEDULE, seed=5, steps=4
     )
     losses = [float(step.loss) for step in loop]
@@ -221,7 +221,7 @@ def test_the_loaded_model_stays_as_it_was(trainable_model, vae, learn, inputs, e
     else:
         with pytest.raises(error, match=message) as failed:
             learn(model, vae, steps=40, **inputs)
-        assert len(calls) == (3 if end != "NaN" else layered.CHECK_EVERY)
+        assert len(calls) == (3 if end != "NaN" else learning.CHECK_EVERY)
         assert failed.value.__context__ is None  # which would hold on to the memory
     after = trainable_model.model.state_dict()
     assert all(torch.equal(tensor, before[name]) for name, tensor in after.items())

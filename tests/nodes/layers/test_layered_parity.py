@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from finesse.core.layers import learning as layered
+from finesse.core.layers import learning
 from finesse.core.layers.losses import split_layers
-from finesse.miniature.model import networks as models
+from finesse.miniature.model import networks
 from finesse.tests.nodes.factors.small_factors import latents, prompts
 from finesse.tests.nodes.layers.trainable import COND, T, comfy_names
 from finesse.training.models.base_model import PLAIN, load_base
@@ -26,13 +26,13 @@ def learn(denoiser, schedule, start_weights, rate):
     start = [prompts(seed=seed)[0][0] for seed in (31, 32)]
     settings = {"seed": SEED, "steps": STEPS}
     fitted = list(
-        layered.optimise_embeddings(denoiser, layers, start, schedule, learning_rate=1e-2, **settings)
+        learning.optimise_embeddings(denoiser, layers, start, schedule, learning_rate=1e-2, **settings)
     )
-    positive = layered.interpolate(*fitted[-1].embeddings)
+    positive = learning.interpolate(*fitted[-1].embeddings)
     parameters = start_weights()
     before = denoiser(X, T, COND.expand(2, -1, -1)).detach()
     tuned = list(
-        layered.fine_tune(
+        learning.fine_tune(
             denoiser, layers, [2, 1], positive, parameters, schedule, learning_rate=rate, **settings
         )
     )
@@ -88,7 +88,7 @@ def relative(found, expected):
 @pytest.mark.parametrize(("rank", "rate"), [(0, 1e-3), (RANK, 1e-2)], ids=["full", "low-rank"])
 def test_an_edit_is_the_same_in_comfyui_and_in_diffusers(model, trainable, measured, rank, rate):
     ours = on_comfyui(model, trainable(model), rank, rate)
-    theirs = on_diffusers(load_base(models.WEIGHTS, channels=PLAIN), rank, rate)
+    theirs = on_diffusers(load_base(networks.WEIGHTS, channels=PLAIN), rank, rate)
     assert theirs["moved"] > 0.05
     assert min(float(change.norm()) for change in theirs["embeddings"]) > 1
     assert ours["weights"].keys() == theirs["weights"].keys()

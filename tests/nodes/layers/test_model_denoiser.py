@@ -236,7 +236,7 @@ def test_a_low_rank_starts_at_nothing_and_from_its_seed(trainable, trainable_mod
 
 def test_models_that_cannot_be_trained_are_refused(trainable, trainable_model, random_weights):
     from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete, ModelSamplingSD3
-    from finesse.miniature.comfy import diffusers_folder as comfy_models
+    from finesse.miniature.comfy import diffusers_folder
 
     for model in (
         ModelSamplingSD3().patch(trainable_model, 3.0)[0],
@@ -244,7 +244,7 @@ def test_models_that_cannot_be_trained_are_refused(trainable, trainable_model, r
     ):
         with pytest.raises(ValueError, match="which cannot be trained here; link a Stable Diffusion"):
             trainable(model)
-    model = comfy_models.load_unet(random_weights)
+    model = diffusers_folder.load_unet(random_weights)
     model.model.diffusion_model.to(torch.float8_e4m3fn)
     with pytest.raises(ValueError, match="model has quantised weights; load it in fp16, bf16 or fp32"):
         trainable(model)

@@ -26,9 +26,9 @@ def test_a_prediction_of_v_becomes_one_of_eps(trainable, trainable_model, theirs
 
 
 def test_an_inpainting_model_reads_its_mask(trainable, factor_control, random_weights):
-    from finesse.miniature.comfy import diffusers_folder as comfy_models
+    from finesse.miniature.comfy import diffusers_folder
 
-    model = comfy_models.load_unet(random_weights, "unet_inpainting")
+    model = diffusers_folder.load_unet(random_weights, "unet_inpainting")
     values = {"concat_latent_image": latents(1, side=8, seed=8), "concat_mask": torch.ones(1, 1, 8, 8).tril()}
     concat = model.model.concat_cond(noise=X, device=X.device, **values)
     with torch.inference_mode(), trainable(model, values) as denoiser:

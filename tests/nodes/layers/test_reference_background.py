@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from finesse.miniature.model import networks as models
+from finesse.miniature.model import networks
 from finesse.tests.nodes.factors.small_factors import prompts
 from finesse.tests.nodes.layers.photo_layers import BACKGROUND, HEIGHT, WIDTH, picture, square
 from finesse.tests.nodes.maps.running import run
@@ -16,9 +16,9 @@ SETTINGS = {"steps": 2, "cfg": 3.0, "sampler_name": "euler", "scheduler": "norma
 
 @pytest.fixture(scope="session")
 def inpainting(factor_control):
-    from finesse.miniature.comfy import diffusers_folder as comfy_models
+    from finesse.miniature.comfy import diffusers_folder
 
-    return comfy_models.load_unet(models.WEIGHTS, "unet_inpainting")
+    return diffusers_folder.load_unet(networks.WEIGHTS, "unet_inpainting")
 
 
 @pytest.fixture

@@ -106,10 +106,10 @@ def test_the_help_page_shows_one(run):
 
 
 def test_a_long_report_is_cut_in_the_node_only(run, monkeypatch):
-    from finesse.nodes.maps import edit_map as map_edit
+    from finesse.nodes.maps import edit_map
 
     shown = []
-    monkeypatch.setattr(map_edit, "show_text", lambda _, text: shown.append(text))
+    monkeypatch.setattr(edit_map, "show_text", lambda _, text: shown.append(text))
     *_, report, _ = run(scene().repeat(12, 1, 1, 1), edits=MOVE)
     assert len(report.splitlines()) == 12
     assert shown[0].splitlines() == [*report.splitlines()[:8], "… and 4 lines more, in report"]

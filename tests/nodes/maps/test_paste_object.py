@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from finesse.core.small_objects.boxes import Box
-from finesse.miniature.model import networks as models
+from finesse.miniature.model import networks
 from finesse.tests.nodes.stand_ins import PoolingVAE
 
 SETTINGS = {"grow": 0, "feather": 0, "colour_match": "none", "rim": 8, "context": 0}
@@ -134,7 +134,7 @@ def test_a_stock_sampler_harmonises_and_composite_box_keeps_the_rest(paste, tmp_
 
     import nodes
 
-    models.random(tmp_path)
+    networks.random(tmp_path)
     model, clip, vae = load_unet(tmp_path, "unet"), load_clip(tmp_path), load_vae(tmp_path)
     cond = clip.encode_from_tokens_scheduled(clip.tokenize("grass"))
     original = pictures(height=64, width=64)

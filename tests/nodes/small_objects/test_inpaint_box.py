@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from finesse.core.small_objects.boxes import Box
-from finesse.miniature.model import networks as models
+from finesse.miniature.model import networks
 from finesse.tests.nodes.stand_ins import BOX, FIVE, SETTINGS, PoolingVAE, WordCLIP, cond
 
 
@@ -16,7 +16,7 @@ def miniature(tmp_path_factory, comfy):
     from finesse.miniature.comfy.diffusers_folder import load_clip, load_unet, load_vae
 
     folder = tmp_path_factory.mktemp("miniature")
-    models.random(folder)
+    networks.random(folder)
     return load_unet(folder, "unet_inpainting"), load_clip(folder), load_vae(folder)
 
 

@@ -9,7 +9,7 @@ import torch
 from diffusers import AutoencoderKL
 from finesse.benchmarks import parity
 from finesse.core import files
-from finesse.miniature.model import networks as models
+from finesse.miniature.model import networks
 from finesse.training.models import lora
 
 KEY = "diffusion_model.middle_block.1.transformer_blocks.0.attn2.to_k.weight"
@@ -21,20 +21,20 @@ def comfyui(tmp_path_factory):
     """Loads the miniature's UNets, keeps a models folder, and runs the node."""
     parity.import_comfyui()
     import folder_paths
-    from finesse.miniature.comfy import diffusers_folder as comfy_models
+    from finesse.miniature.comfy import diffusers_folder
     from finesse.nodes.small_objects.so_lora import LoadSOLoRA
 
     class ComfyUI:
         folder = tmp_path_factory.mktemp("models")
 
         def model(self, part="unet_inpainting"):
-            return comfy_models.load_unet(weights, part)
+            return diffusers_folder.load_unet(weights, part)
 
         def run(self, model, lora, strength=1.0, tuned_vae="none"):
             return LoadSOLoRA.execute(model, lora, strength, tuned_vae).args
 
     weights = tmp_path_factory.mktemp("miniature")
-    models.random(weights)
+    networks.random(weights)
     for kind in ("loras", "vae"):
         (ComfyUI.folder / kind).mkdir()
         folder_paths.add_model_folder_path(kind, str(ComfyUI.folder / kind))
@@ -44,7 +44,7 @@ def comfyui(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(comfyui):
     """A UNet with adapters that change something, saved by kohya's names and by peft's."""
-    unet = models.build_unet(9)
+    unet = networks.build_unet(9)
     adapted = lora.add_lora(unet, 4, ["to_k", "conv1"])
     torch.manual_seed(0)
     for name, parameter in unet.named_parameters():
@@ -82,7 +82,7 @@ def test_the_weights_change_by_up_times_down(comfyui, trained, name, strength):
 
 def test_sampling_takes_no_longer(comfyui, trained, measured):
     plain, (patched, _) = comfyui.model(), comfyui.run(comfyui.model(), "ours.safetensors")
-    inputs = torch.randn(2, 9, 16, 16), torch.full((2,), 500.0), torch.randn(2, 32, models.TEXT_WIDTH)
+    inputs = torch.randn(2, 9, 16, 16), torch.full((2,), 500.0), torch.randn(2, 32, networks.TEXT_WIDTH)
     seconds = {"plain": [], "patched": []}
     patched.patch_model()
     for _ in range(40):
@@ -137,7 +137,7 @@ def test_a_bad_file_is_named_with_its_input(comfyui, text, rank, said):
     tensors = {}
     for layer in filter(None, (name, text)):
         tensors |= {
-            f"{layer}.lora_down.weight": torch.zeros(rank, models.TEXT_WIDTH),
+            f"{layer}.lora_down.weight": torch.zeros(rank, networks.TEXT_WIDTH),
             f"{layer}.lora_up.weight": torch.zeros(128, 2),
         }
     files.write_tensors(comfyui.folder / "loras" / "bad.safetensors", tensors)

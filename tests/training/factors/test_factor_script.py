@@ -15,8 +15,8 @@ from accelerate import Accelerator
 from finesse.core.factors.adapter import TimestepAdapter
 from finesse.core.factors.files import read_factor
 from finesse.core.files import read_json, write_json
-from finesse.miniature import map_set as factor_maps
-from finesse.miniature.model import networks as models
+from finesse.miniature import map_set
+from finesse.miniature.model import networks
 from finesse.training import factor
 from finesse.training.data.map_samples import read_maps
 from finesse.training.data.samples import shards
@@ -35,14 +35,14 @@ SCENES = 12
 @pytest.fixture(scope="module")
 def miniature(tmp_path_factory):
     folder = tmp_path_factory.mktemp("miniature")
-    models.random(folder)
+    networks.random(folder)
     return folder
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("maps")
-    factor_maps.write_shards(folder, "train", SCENES, SIDE)
+    map_set.write_shards(folder, "train", SCENES, SIDE)
     return folder / "train"
 
 

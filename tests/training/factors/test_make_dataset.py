@@ -15,7 +15,7 @@ from finesse.core.factors.files import FactorInfo, write_factor
 from finesse.core.files import read_json
 from finesse.core.maps.recall import ranked
 from finesse.core.seeds import mix
-from finesse.miniature.model import networks as models
+from finesse.miniature.model import networks
 from finesse.training import make_dataset
 from finesse.training.data.map_samples import read_maps
 from finesse.training.factors.chain_sampling import sample_chain
@@ -35,7 +35,7 @@ CHAIN = {"segmentation": (), "depth": ("segmentation",), "pose": ("segmentation"
 def parts(tmp_path_factory):
     """A folder with all that the script reads."""
     folder = tmp_path_factory.mktemp("parts")
-    models.random(folder / "base")
+    networks.random(folder / "base")
     unet = load_base(folder / "base", channels=PLAIN).unet
     torch.manual_seed(1)
     control = shaken(ControlNetModel.from_unet(unet))
@@ -192,7 +192,7 @@ def test_the_best_candidate_is_the_best_of_maps_sampled_one_by_one(maker):
 
 @torch.no_grad()
 def test_a_controlled_unet_adds_what_the_controlnet_says(maker):
-    controlled, context = maker.controlled, torch.randn(2, 5, models.TEXT_WIDTH)
+    controlled, context = maker.controlled, torch.randn(2, 5, networks.TEXT_WIDTH)
     sample, timestep = torch.randn(2, 4, 8, 8), torch.tensor(500)
     controlled.hint = torch.rand(1, 3, 64, 64)
     down, mid = controlled.control(

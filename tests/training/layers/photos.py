@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
-from finesse.miniature.model import networks as models
+from finesse.miniature.model import networks
 from PIL import Image
 
 SIDE = 32
@@ -25,7 +25,7 @@ ENDS = {"safetensors", "png", "json"}
 
 def write_photos(folder):
     """A model of random weights, photos with their masks, and two edits."""
-    models.random(folder / "base")
+    networks.random(folder / "base")
     random = np.random.default_rng(0)
     for name, size in (("dog", (48, 40)), ("car", (SIDE, SIDE)), ("grass", (64, 80))):
         picture = Image.fromarray(random.integers(0, 255, (4, 4, 3), np.uint8)).resize(size)

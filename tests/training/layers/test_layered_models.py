@@ -12,7 +12,7 @@ from diffusers import DDPMScheduler
 from finesse.benchmarks import parity
 from finesse.core.files import read_json, read_tensors, write_json
 from finesse.core.layers.files import read_edit
-from finesse.miniature.model import networks as models
+from finesse.miniature.model import networks
 from finesse.tests.training.layers.photos import process
 from finesse.tests.training.models.small_sdxl import write_small_sdxl
 from finesse.training import layered
@@ -40,9 +40,9 @@ def test_less_memory_gives_the_same_and_bfloat16_nearly(editing, kind):
 def test_comfyui_s_load_lora_maps_every_key(editing, photos, kind, caplog):
     parity.import_comfyui()
     import comfy.lora
-    from finesse.miniature.comfy import diffusers_folder as comfy_models
+    from finesse.miniature.comfy import diffusers_folder
 
-    model = comfy_models.load_unet(photos / "base")
+    model = diffusers_folder.load_unet(photos / "base")
     keys = comfy.lora.model_lora_keys_unet(model.model, {})
     _, editor, edits = editing(weights=kind, pictures=0)
     tensors = editor.make(edits[0], tqdm(disable=True)).lora
@@ -61,7 +61,7 @@ def test_comfyui_s_load_lora_maps_every_key(editing, photos, kind, caplog):
 def test_comfyui_computes_with_a_file_what_diffusers_does(editing, photos, tmp_path, kind):
     parity.import_comfyui()
     from comfy_extras.nodes_train import LoraModelLoader
-    from finesse.miniature.comfy import diffusers_folder as comfy_models
+    from finesse.miniature.comfy import diffusers_folder
     from finesse.tests.nodes.layers.trainable import in_comfyui, in_diffusers
 
     base, editor, edits = editing(weights=kind, rank=3, learning_rate=1e-2)
@@ -75,7 +75,7 @@ def test_comfyui_computes_with_a_file_what_diffusers_does(editing, photos, tmp_p
     learnt = editor.make(edits[1], tqdm(disable=True))
     layered.write(editor.config, edits[1], learnt, {})
     tensors, _ = read_tensors(tmp_path / "2.safetensors")
-    model = comfy_models.load_unet(photos / "base")
+    model = diffusers_folder.load_unet(photos / "base")
     (patched,) = LoraModelLoader.execute(model, tensors, 1.0).args
     plain, changed = expected
     assert (changed - plain).abs().max() > 0.1
@@ -107,7 +107,7 @@ def test_an_sdxl_learns_with_its_layers_pooled_texts(photos, layered_config, tmp
     base = write_small_sdxl(tmp_path / "sdxl", photos / "base", in_channels=4)
     layered.run(layered_config(tmp_path / "out", base=str(base), weights="low-rank"), process())
     edit = read_edit(tmp_path / "out" / "dog.safetensors")
-    assert edit.embeddings["positive"].shape == (1, models.TEXT_LENGTH, 64)
+    assert edit.embeddings["positive"].shape == (1, networks.TEXT_LENGTH, 64)
     pooled = load_base(base, channels=PLAIN).embed(["a dog jumping", "a forest"]).pooled
     for name, expected in (("object", pooled[:1]), ("background", pooled[1:])):
         torch.testing.assert_close(edit.embeddings[f"{name}.pooled"], expected)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from finesse.core.files import read_json, read_tensors
 from finesse.core.layers.files import read_edit
-from finesse.miniature.model import networks as models
+from finesse.miniature.model import networks
 from finesse.tests.training.layers.photos import CAR, DOG, ENDS, SIDE, process, write_edits
 from finesse.training import layered
 from finesse.training.models import sampling
@@ -59,7 +59,7 @@ def test_each_edit_leaves_weights_embeddings_losses_and_pictures(made, kind):
         assert sum(bool(edit.lora[key].any()) for key in learnt) > 0.95 * len(learnt)
         found = edit.embeddings
         assert {key: tuple(value.shape) for key, value in found.items()} == dict.fromkeys(
-            ("positive", "object", "background"), (1, models.TEXT_LENGTH, models.TEXT_WIDTH)
+            ("positive", "object", "background"), (1, networks.TEXT_LENGTH, networks.TEXT_WIDTH)
         )
         losses = read_json(made[kind] / f"{name}.json")
         assert [len(losses[part]) for part in ("embeddings", "weights")] == [4, 3]

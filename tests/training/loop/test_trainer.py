@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from finesse.core.files import read_tensors
-from finesse.training.loop import checkpoints as checkpoint
+from finesse.training.loop import checkpoints
 from finesse.training.loop.batches import ShuffledRows
 from finesse.training.loop.config import TrainConfig
 from finesse.training.loop.trainer import Task, learning_rate, train
@@ -53,7 +53,7 @@ def run(folder, task=None, **changes):
 
 
 def newest(folder):
-    return read_tensors(checkpoint.checkpoints(folder / "checkpoints")[0])[0]
+    return read_tensors(checkpoints.checkpoints(folder / "checkpoints")[0])[0]
 
 
 def assert_equal(a, b):
@@ -86,7 +86,7 @@ def test_two_runs_give_the_same_weights(tmp_path):
 def test_a_damaged_checkpoint_is_passed_over_and_the_end_is_the_same(tmp_path, optimizer):
     run(tmp_path / "whole", optimizer=optimizer)
     run(tmp_path / "cut", optimizer=optimizer)
-    last, before = checkpoint.checkpoints(tmp_path / "cut" / "checkpoints")
+    last, before = checkpoints.checkpoints(tmp_path / "cut" / "checkpoints")
     assert (last.name, before.name) == ("step-00000040.safetensors", "step-00000030.safetensors")
     last.write_bytes(last.read_bytes()[:-100])
     run(tmp_path / "cut", optimizer=optimizer)
@@ -150,7 +150,7 @@ def test_killed_at_a_random_moment_and_resumed_is_never_killed(tmp_path):
     )
     killed = tmp_path / "killed"
     process = subprocess.Popen([sys.executable, script, killed])
-    while len(checkpoint.checkpoints(killed / "checkpoints")) < 2:
+    while len(checkpoints.checkpoints(killed / "checkpoints")) < 2:
         time.sleep(0.01)
         assert process.poll() is None, "the run ended before it could be killed"
     os.kill(process.pid, signal.SIGKILL)

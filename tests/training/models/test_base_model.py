@@ -10,7 +10,7 @@ import torch
 from diffusers import DDPMScheduler, FlowMatchEulerDiscreteScheduler
 from finesse.core.files import read_json, write_json
 from finesse.core.schedule import NoiseSchedule
-from finesse.miniature.model import networks as models
+from finesse.miniature.model import networks
 from finesse.training import factor, make_dataset, so_lora
 from finesse.training.models import sampling
 from finesse.training.models.base_model import PLAIN, load_base
@@ -21,7 +21,7 @@ LINEAR = {"beta_schedule": "linear", "beta_start": 0.0001, "beta_end": 0.02}
 @pytest.fixture(scope="module")
 def miniature(tmp_path_factory):
     folder = tmp_path_factory.mktemp("miniature")
-    models.random(folder)
+    networks.random(folder)
     return folder
 
 
@@ -66,7 +66,7 @@ def test_every_script_refuses_it(base, tmp_path):
     write_json(tmp_path / "train.json", listed)
     (tmp_path / "prompts.txt").write_text("a dog")
     folder, data = base("scheduler", prediction_type="v_prediction"), tmp_path / "train"
-    made_by = {"factors": models.WEIGHTS / "factors" / "segmentation.safetensors", "palette": "coco-stuff"}
+    made_by = {"factors": networks.WEIGHTS / "factors" / "segmentation.safetensors", "palette": "coco-stuff"}
     for script, settings in (
         (so_lora, {"unet": "unet_inpainting", "data": data}),
         (factor, {"data": data}),

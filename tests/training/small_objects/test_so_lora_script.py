@@ -15,7 +15,7 @@ import pytest
 import torch
 from finesse.core import files
 from finesse.core.lora_files import read_lora
-from finesse.miniature.model import networks as models
+from finesse.miniature.model import networks
 from finesse.miniature.world.scenes import scene
 from finesse.training import so_lora
 from finesse.training.data.samples import Sample, SampleRecord, SmallObject, prompts, shards, write_shard
@@ -154,7 +154,7 @@ def test_a_killed_run_goes_on_to_the_same_file(whole, command, tmp_path):
 def test_a_dry_run_says_what_would_be_trained(command, miniature, tmp_path, capsys):
     so_lora.main([*command(tmp_path / "run", steps=50), "--dry_run"])
     told = capsys.readouterr().out
-    layers = len(lora.add_lora(models.build_unet(9), 4, ["to_q", "to_k", "to_v", "conv1"]))
+    layers = len(lora.add_lora(networks.build_unet(9), 4, ["to_q", "to_k", "to_v", "conv1"]))
     assert f"SO-LoRA of rank 4 on Stable Diffusion-inpainting ({miniature.name}): {layers} layers" in told
     assert "2 shards, 10 pictures, 20 boxes; 50 steps of 4 on 1 processes are 10.0 epochs" in told
     assert "GB a process: base 0.0" in told

@@ -6,7 +6,7 @@ import pytest
 import torch
 from finesse.core.schedule import NoiseSchedule
 from finesse.core.small_objects.losses import denoise_loss
-from finesse.miniature.model import networks as models
+from finesse.miniature.model import networks
 from finesse.training.loop.batches import Draw, ShuffledRows
 from finesse.training.loop.config import TrainConfig
 from finesse.training.loop.trainer import train
@@ -19,7 +19,7 @@ CPU = torch.device("cpu")
 
 def examples(rows):
     torch.manual_seed(2)
-    batch = {"context": torch.randn(rows, 6, models.TEXT_WIDTH)}
+    batch = {"context": torch.randn(rows, 6, networks.TEXT_WIDTH)}
     for view, low, high in (("", 6, 8), ("near_", 5, 9)):
         mask = torch.zeros(rows, 1, 16, 16)
         mask[:, :, low:high, low:high] = 1
@@ -31,9 +31,9 @@ def examples(rows):
 
 def task(**options):
     torch.manual_seed(3)
-    unet = models.build_unet(9)
+    unet = networks.build_unet(9)
     add_lora(unet, 4)
-    return SmallObjectTask(unet, SCHEDULE, torch.zeros(6, models.TEXT_WIDTH), text_dropout=0.0, **options)
+    return SmallObjectTask(unet, SCHEDULE, torch.zeros(6, networks.TEXT_WIDTH), text_dropout=0.0, **options)
 
 
 def draw(rows):

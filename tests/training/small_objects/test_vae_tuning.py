@@ -8,7 +8,7 @@ import torch
 from diffusers import AutoencoderKL
 from finesse.core import files
 from finesse.core.small_objects.losses import HUBER
-from finesse.miniature.model import networks as models
+from finesse.miniature.model import networks
 from finesse.training import vae as tuning
 from finesse.training.data.samples import read_shard, shards
 from finesse.training.loop.batches import Draw
@@ -33,7 +33,7 @@ def test_every_crop_shows_its_whole_box_at_the_students_scale(small_objects):
 
 def test_the_loss_is_the_pseudo_huber_of_the_reconstruction():
     torch.manual_seed(0)
-    vae = models.build_vae(64).double()
+    vae = networks.build_vae(64).double()
     pixels = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
     task = tuning.TuningTask(vae.float())
     found = task({"pixels": pixels}, Draw(0, 2, slice(0, 2), torch.device("cpu")))["huber"]
