@@ -241,7 +241,7 @@ def test_a_drawing_of_this_map_goes_on_and_closing_asks_before_it_loses_somethin
     editor.press("b")
     editor.drag((100, 100), (120, 100))
     editor.page.get_by_role("button", name="Cancel").click()
-    editor.page.get_by_role("button", name="Go on editing").click()
+    editor.page.get_by_role("button", name="Continue editing").click()
     editor.press("Control+z")
     assert editor.close("Cancel") is None  # all is as it was opened, so nothing is asked
 
@@ -251,7 +251,7 @@ def test_the_whole_map_stays_and_the_editor_says_why(desk, key):
     editor = desk(segmentation())
     editor.press("Control+a", key)
 
-    assert "nothing to fill it from" in editor.page.locator(".toast").inner_text()
+    assert "nothing is left to fill the hole from" in editor.page.locator(".toast").inner_text()
     assert np.array_equal(editor.shown, segmentation())
 
 

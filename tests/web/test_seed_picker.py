@@ -190,7 +190,7 @@ def test_a_link_decides_instead(picker):
         text.widgets[0].value = '2'
         text.connect(0, {NODE}, {NODE}.inputs.findIndex(input => input.name === 'pinned_seed'))
     }}""")
-    picker.get_by_text("The link to pinned_seed decides.").wait_for()
+    picker.get_by_text("The link to pinned_seed chooses the map.").wait_for()
     assert picker.evaluate(RUN) is None
     image = picker.evaluate("() => Object.values(app.nodeOutputs).find(each => each.finesse_candidates)")
     assert image["finesse_candidates"][0]["pinned"] == "2"

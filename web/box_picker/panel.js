@@ -35,8 +35,8 @@ export class Panel {
     this.text = element("input", {
       type: "text",
       class: "finesse-text",
-      placeholder: "What belongs here",
-      title: "The box's own text; needs clip. Empty: positive holds here, too.",
+      placeholder: "What to draw in this box",
+      title: "The box's own text; needs clip. If it is empty, positive is used here too.",
       oninput: () => this.#set({ text: this.text.value || undefined }),
       onchange: () => this.onDone(),
     })
@@ -45,7 +45,7 @@ export class Panel {
       class: "finesse-seed",
       inputMode: "numeric",
       placeholder: "seed",
-      title: "The box's own seed, for Noise per Box. Empty: noise_seed.",
+      title: "The box's own seed, for Noise per Box. If it is empty, noise_seed is used.",
       oninput: () => this.#typeSeed(),
       onchange: () => this.onDone(),
     })
@@ -59,7 +59,7 @@ export class Panel {
         { class: "finesse-own" },
         this.text,
         this.seed,
-        button(icon(DIE, "finesse-icon"), "A seed by chance", () => this.#roll()),
+        button(icon(DIE, "finesse-icon"), "Random seed", () => this.#roll()),
       ),
     )
     const row = element("div", { class: "finesse-row" }, this.tabs, this.area)
@@ -101,7 +101,7 @@ export class Panel {
       this.area.textContent = `${short(area.across)} × ${short(area.down)} cells at the lowest level`
       this.area.title = {
         red: `The object may be left out or misshapen: make the box at least ${side} × ${side} px.`,
-        amber: `Shapes come out better from ${2 * side} × ${2 * side} px on.`,
+        amber: `Shapes come out better at ${2 * side} × ${2 * side} px or more.`,
         green: "Large enough for the model to see what is drawn here.",
       }[area.grade]
     }

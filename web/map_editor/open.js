@@ -94,7 +94,7 @@ async function keep(node, result, count) {
   }
   if (uploaded) {
     const text =
-      "It is too large for the workflow and lies in ComfyUI's input folder: the workflow is no longer self-contained."
+      "It is too large for the workflow, so it is in ComfyUI's input folder. The workflow alone no longer contains it."
     toast("warn", "The drawing was uploaded", text)
   }
 }

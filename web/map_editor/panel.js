@@ -26,7 +26,7 @@ export class Panel {
       this.more,
     )
     this.badge = element("span", { class: "finesse-map-badge", role: "status" })
-    this.clear = button("Clear", "Take the drawing off the maps", onClear, "finesse-map-clear")
+    this.clear = button("Clear", "Remove the drawing from the maps", onClear, "finesse-map-clear")
     this.edit = button("Edit map", "Edit the map by hand in a full window", onEdit, "finesse-map-edit")
     this.element = element(
       "div",

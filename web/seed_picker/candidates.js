@@ -70,7 +70,7 @@ export function summary(candidates) {
  * @returns {{text: string, wrong?: boolean}}
  */
 export function status(grid, pin, linked) {
-  if (linked) return { text: "The link to pinned_seed decides." }
+  if (linked) return { text: "The link to pinned_seed chooses the map." }
   const name = `${grid?.seeded === false ? "Index" : "Seed"} ${pin}`
   const text = pin === AUTO ? "Auto takes the best map." : `${name} is pinned.`
   if (!grid || pin === (grid.pinned ?? AUTO)) return { text }

@@ -60,7 +60,7 @@ test("the status says what is taken and what is left to do", () => {
   assert.equal(text(grid(undefined, "9"), "9"), "Seed 9 is pinned.")
   assert.equal(text(grid(undefined, "9"), "auto"), "Auto takes the best map. Run the workflow to use it.")
   assert.equal(text(grid(["0", "1"], "1", false), "1"), "Index 1 is pinned.")
-  assert.equal(text(grid(), "9", true), "The link to pinned_seed decides.")
+  assert.equal(text(grid(), "9", true), "The link to pinned_seed chooses the map.")
   assert.equal(logic.status(grid(), "8", false).wrong, true)
 })
 

@@ -26,7 +26,7 @@ export function topBar(at) {
   const zoom = element("button", {
     type: "button",
     class: "zoom",
-    title: "Pixel for pixel (1)",
+    title: "Actual size (1)",
     onclick: act("actual"),
   })
   at.on("view", () => (zoom.textContent = `${zoomTold(viewport.camera.zoom)} %`))

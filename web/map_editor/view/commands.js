@@ -27,7 +27,7 @@ const onSelection = (act) => (at) => {
 const onPart = (act) =>
   onSelection((document, at) => {
     if (document.selection.includes(0)) act(document, at)
-    else at.editor.emit("message", "That is the whole map, which leaves nothing to fill it from.")
+    else at.editor.emit("message", "The selection is the whole map, so nothing is left to fill the hole from.")
   })
 
 /** @type {Command[]} */
@@ -163,7 +163,7 @@ const COMMANDS = [
   {
     id: "actual",
     keys: ["1"],
-    label: "Pixel for pixel",
+    label: "Actual size",
     group: "View",
     run: ({ viewport }) => viewport.actualSize(),
   },

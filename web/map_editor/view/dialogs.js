@@ -107,7 +107,7 @@ export function showHelp(root, mode) {
     row(["Space + drag"], "Pan, or drag with the middle button"),
     row(["Double click"], "Select all of a label"),
     row(["Shift + click"], "Add to the selection"),
-    row(["Alt + click"], "Take away; with the brush: pick from the map"),
+    row(["Alt + click"], "Remove from the selection; with the brush, pick from the map"),
   ]
   const first = element("div", {}, element("h3", {}, "Tools"), ...tools, element("h3", {}, "Mouse"), ...mouse)
   return openDialog(root, "Keys", () => [element("div", { class: "keys" }, first, ...groups)], "wide")

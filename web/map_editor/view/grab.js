@@ -106,7 +106,7 @@ export class Grab {
     }
     if (piece) return true
     this.held = null
-    this.editor.emit("message", "That is the whole map, which leaves nothing to fill it from.")
+    this.editor.emit("message", "The selection is the whole map, so nothing is left to fill the hole from.")
     return false
   }
 

@@ -169,7 +169,7 @@ function orderOptions(editor) {
   }
   const title = element(
     "div",
-    { class: "caption", title: "The selection is hidden where these are" },
+    { class: "caption", title: "These labels stay in front of the selection" },
     "Stay behind",
   )
   return [title, element("div", { class: "chips" }, ...others.slice(0, 12).map(chip))]

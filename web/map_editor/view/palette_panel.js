@@ -16,7 +16,7 @@ export function palettePanel(editor) {
     "aria-label": "Search the labels",
   })
   const list = element("div", { class: "labels", role: "listbox", "aria-label": "Labels" })
-  const paint = element("div", { class: "paint-with", title: "What brush, line, fill and recolour paint" })
+  const paint = element("div", { class: "paint-with", title: "The paint of brush, line, fill and recolour" })
 
   const show = () => {
     const scroll = list.scrollTop

@@ -19,7 +19,7 @@ import { TextTool } from "./text_tool.js"
  * @property {string} hint
  */
 
-const DRAG = "Drag moves, handles scale and turn"
+const DRAG = "Drag the selection to move it, its handles to scale and rotate"
 
 /** @type {ToolFace[]} in the order in which they are shown */
 export const TOOLS = [
@@ -37,7 +37,7 @@ export const TOOLS = [
     key: "v",
     icon: "select",
     modes: "gsdn",
-    hint: `Click selects, Shift adds, Alt takes away, double click: all alike. ${DRAG}`,
+    hint: `Click selects, Shift adds, Alt removes, double click: all of the label. ${DRAG}`,
   },
   {
     id: "box",
@@ -45,7 +45,7 @@ export const TOOLS = [
     key: "m",
     icon: "box",
     modes: "gsdn",
-    hint: `Draw a box. Shift adds, Alt takes away. ${DRAG}`,
+    hint: `Draw a box. Shift adds, Alt removes. ${DRAG}`,
   },
   {
     id: "lasso",
@@ -53,7 +53,7 @@ export const TOOLS = [
     key: "l",
     icon: "lasso",
     modes: "gsdn",
-    hint: `Draw around it. Shift adds, Alt takes away. ${DRAG}`,
+    hint: `Draw around it. Shift adds, Alt removes. ${DRAG}`,
   },
   {
     id: "brush",
@@ -61,7 +61,7 @@ export const TOOLS = [
     key: "b",
     icon: "brush",
     modes: "gsdn",
-    hint: "Shift: straight on from the last stroke. Alt: pick from the map. [ ] size",
+    hint: "Shift: a straight line from the last stroke. Alt: pick from the map. [ ] size",
   },
   {
     id: "eraser",
@@ -69,7 +69,7 @@ export const TOOLS = [
     key: "e",
     icon: "eraser",
     modes: "gsdpn",
-    hint: "Brings back the map as it came. [ ] size",
+    hint: "Restores the original map. [ ] size",
   },
   {
     id: "line",
@@ -85,7 +85,7 @@ export const TOOLS = [
     key: "g",
     icon: "fill",
     modes: "gsd",
-    hint: "Fills what is clicked, or the selection when clicked inside. Alt: pick from the map",
+    hint: "Click an area to fill it, or inside the selection to fill that. Alt: pick from the map",
   },
   {
     id: "gradient",
@@ -109,7 +109,7 @@ export const TOOLS = [
     key: "i",
     icon: "eyedropper",
     modes: "gdn",
-    hint: "Click to paint with what is there",
+    hint: "Click to take the paint from the map",
   },
 ]
 

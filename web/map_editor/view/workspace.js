@@ -129,9 +129,9 @@ export class Workspace extends Signals {
   async cancel() {
     const answers = [
       { text: "Discard", value: "discard", kind: /** @type {const} */ ("danger") },
-      { text: "Go on editing", value: "stay", kind: /** @type {const} */ ("primary") },
+      { text: "Continue editing", value: "stay", kind: /** @type {const} */ ("primary") },
     ]
-    const text = "What you changed since you opened the editor is lost."
+    const text = "Changes since you opened the editor will be lost."
     if (this.editor.isEdited && (await ask(this.root, "Discard your changes?", text, answers)) !== "discard")
       return
     this.close(false)
