@@ -26,6 +26,7 @@ from .control import controlled
 from .row_sampling import Sampling, StepProgress, sample_rows
 
 DECODED = 16  # maps that are decoded at once
+PREVIEWED = 16  # maps in a preview; ComfyUI shrinks it to 512 pixels, in which more would be too small
 
 
 @dataclass
@@ -87,7 +88,7 @@ class ChainSampler:
         """The chain for every seed, or for as many batches as it takes to reach `stop.stop_at`."""
         per_pass = 1 if self.sampling.alone else per_pass
         parts = list(passes(len(seeds), per_pass))
-        shown = GridPreview(self.model, len(seeds), len(parts) * len(self._sampled()), self.sampling.steps)
+        shown = GridPreview(self.model, len(parts) * len(self._sampled()), self.sampling.steps)
         drawn = (self._batch(seeds, part, shown) for part in parts)
         return until_found(drawn, lambda batch: batch.recall, self.stop.stop_at if self.stop else math.inf)
 
@@ -115,7 +116,7 @@ class ChainSampler:
                 recorded=self._is_read_along(link),
                 judge=self._judge(own) if link is judged else None,
             )
-            latents = self._sample(link, own, rows, batch.states, shown.of(batch.places))
+            latents = self._sample(link, own, rows, batch.states, shown.next_batch())
             batch.states[name] = rows.trajectory
             batch.latents[name] = latents
             if not rows.is_whole:
@@ -175,34 +176,27 @@ def decoded(vae: Any, latents: Tensor) -> Tensor:
 
 
 class GridPreview:
-    """All maps in one picture while they are sampled, by ComfyUI's own previewer, and one progress bar.
+    """Shows the maps of a batch in one picture while they are sampled; one progress bar counts all batches.
 
-    count: maps. stages: batches to sample, of `steps` steps each.
+    ComfyUI's own previewer decodes the picture. stages: batches to sample, of `steps` steps each.
     """
 
-    def __init__(self, model: ModelPatcher, count: int, stages: int, steps: int) -> None:
+    def __init__(self, model: ModelPatcher, stages: int, steps: int) -> None:
         self.previewer = latent_preview.get_previewer(model.load_device, model.model.latent_format)
         self.bar = comfy.utils.ProgressBar(stages * steps)
-        self.count, self.steps, self.stage = count, steps, -1
-        self.latents: Tensor | None = None
+        self.steps, self.stage = steps, -1
 
-    def of(self, places: Sequence[int]) -> StepProgress:
-        """The progress function of one batch more, whose rows stand at these places."""
+    def next_batch(self) -> StepProgress:
+        """The progress function of one more batch."""
         self.stage += 1
-        places = list(places)
 
         def progress(step: int, clean: Tensor) -> None:
-            picture = self._picture(places, clean) if self.previewer else None
+            picture = self._picture(clean[:PREVIEWED]) if self.previewer else None
             self.bar.update_absolute(self.stage * self.steps + min(step + 1, self.steps), preview=picture)
 
         return progress
 
-    def _picture(self, places: list[int], clean: Tensor) -> Any:
-        if self.latents is None:
-            self.latents = clean.new_zeros(self.count, *clean.shape[1:])
-        self.latents[places] = clean
-        return self.previewer.decode_latent_to_preview_image("JPEG", self._grid()[None])
-
-    def _grid(self) -> Tensor:
-        """All latents side by side (C, rows h, columns w), about as wide as high."""
-        return make_grid(self.latents, nrow=math.ceil(math.sqrt(self.count)), padding=0)
+    def _picture(self, latents: Tensor) -> Any:
+        """The latents (N, C, h, w) decoded side by side, about as wide as high."""
+        grid = make_grid(latents, nrow=math.ceil(math.sqrt(len(latents))), padding=0)
+        return self.previewer.decode_latent_to_preview_image("JPEG", grid[None])

@@ -190,16 +190,21 @@ def hooked(monkeypatch):
     return told
 
 
-def test_all_maps_are_previewed_in_one_picture_under_one_progress_bar(draw, chained, hooked):
+def test_the_maps_of_a_pass_are_previewed_in_one_picture_under_one_progress_bar(draw, chained, hooked):
     draw(chained("segmentation", "depth"), count=5, per_pass=3)
     assert [value for value, _, _ in hooked] == list(range(1, 17))
     assert {total for _, total, _ in hooked} == {2 * 2 * 4}
     kind, first, _ = hooked[0][2]
-    assert (kind, first.size) == ("JPEG", (3 * 8, 2 * 8))
-    last = hooked[-1][2][1]
-    cells = [last.crop((x, y, x + 8, y + 8)).tobytes() for y in (0, 8) for x in (0, 8, 16)]
-    assert len(set(cells[:5])) == 5
-    assert len(set(last.crop((16, 8, 24, 16)).getdata())) == 1
+    assert (kind, first.size) == ("JPEG", (2 * 8, 2 * 8))
+    cells = [first.crop((x, y, x + 8, y + 8)).tobytes() for y in (0, 8) for x in (0, 8)]
+    assert len(set(cells[:3])) == 3
+    assert len(set(first.crop((8, 8, 16, 16)).getdata())) == 1
+    assert hooked[-1][2][1].size == (2 * 8, 8)  # the second pass has two
+
+
+def test_a_preview_decodes_no_more_maps_than_can_be_seen(draw, factors, hooked):
+    draw(factors("segmentation"), count=40, per_pass=20, steps=1)
+    assert [preview[1].size for _, _, preview in hooked] == [(4 * 8, 4 * 8)] * 2
 
 
 def test_it_stops_within_a_step_and_leaves_nothing_behind(draw, factors, model, hooked, monkeypatch):
