@@ -145,7 +145,7 @@ def _batches(objects: pl.LazyFrame, chunks: Sequence[int], size: int) -> Iterato
 
 
 def _count(objects: pl.LazyFrame) -> int:
-    """Into how many chunks the objects are cut."""
+    """The number of chunks that the objects are split into."""
     return -(-objects.select(pl.len()).collect().item() // CHUNK)
 
 
@@ -154,7 +154,7 @@ def _rows(objects: pl.LazyFrame, chunk: int) -> list[tuple[Any, ...]]:
 
 
 def rows_digest(objects: pl.LazyFrame, chunk: int) -> str:
-    """SHA-256 of what a chunk's answers depend on in the selection."""
+    """The SHA-256 of everything in the selection that a chunk's answers depend on."""
     return hashlib.sha256(json.dumps(_rows(objects, chunk)).encode()).hexdigest()
 
 

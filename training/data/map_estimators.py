@@ -100,7 +100,7 @@ def sketches(pictures: Tensor) -> Tensor:
 
 
 def as_picture(values: Tensor) -> Image.Image:
-    """(H, W) or (3, H, W) in 0..1 as a picture of one channel or of three."""
+    """Values (H, W) or (3, H, W) in 0..1 as a picture with one or three channels."""
     return to_pil_image(to_bytes(values).cpu())
 
 
