@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 BLOCKS = 2  # a level
+LIVE = 4  # of a block: its input, what it has computed so far, and a layer's input and output
+MARGIN = 1.25  # for what layers need in passing
 GROUPS = 32
 
 
@@ -199,6 +201,16 @@ class Factor(nn.Module):
             adapter(latent, time_embedding) for adapter, latent in zip(self.adapters, latents, strict=True)
         ]
         return [reduce(torch.add, level) for level in zip(*features, strict=True)]
+
+    def peak_bytes(self, cells: int, itemsize: int) -> int:
+        """Most memory that a forward pass without gradients takes besides the weights, with a margin.
+
+        cells: B * h * w of the latents. itemsize: bytes per number. The peak is in the first level of the
+        last adapter, where a block holds LIVE tensors of its width and the other adapters their features.
+        """
+        features = sum(width / 4**level for level, width in enumerate(self.widths))
+        numbers = LIVE * self.widths[0] + features * (len(self.adapters) - 1)
+        return math.ceil(MARGIN * cells * itemsize * numbers)
 
     def tensors(self) -> dict[str, Tensor]:
         """The state dict under the authors' names: an only adapter's as they are, else behind adapters.K."""

@@ -22,7 +22,7 @@ from ...core.maps.recall import Candidate
 from ..maps.palette_input import pixels_of
 from ..types import Conditioning
 from .chain import Chain, ChainLink
-from .control import controlled
+from .control import FactorControl, controlled
 from .row_sampling import Sampling, StepProgress, sample_rows
 
 DECODED = 16  # maps that are decoded at once
@@ -137,11 +137,16 @@ class ChainSampler:
     ) -> Tensor:
         parents = [rows.reading(states[name]) if name in states else None for name in link.info.parents]
         put = partial(controlled, factor=link.factor, strength=link.strength, start=0.0, end=1.0)
-        shared: dict[Any, Any] = {}
+        shared: dict[Any, FactorControl] = {}
+        texts = [
+            put(text, parents=parents, cache=shared)
+            for text in (link.positive or self.positive, self.negative)
+        ]
+        for control in shared.values():
+            control.expect(2 * len(seeds), *self.empty.shape[-2:])
         return sample_rows(
             self.model,
-            put(link.positive or self.positive, parents=parents, cache=shared),
-            put(self.negative, parents=parents, cache=shared),
+            *texts,
             seeds,
             self.empty,
             self.sampling,

@@ -29,6 +29,8 @@ from ...core.factors.files import SEGMENTATION, FactorInfo, convert_checkpoint, 
 from ...core.maps.palettes import COCO_STUFF_FGDM
 from ..types import Conditioning
 
+TRAINED_SIDES = (32, 32)  # latent cells of the maps that most factors are trained on, 256 pixels
+
 # What stands for a parent of a factor:
 # - a Tensor (B, 4, h, w): its finished map as a LATENT's samples, in the VAE's scale
 # - a function of the step's sigma, for a parent that is sampled alongside: its latent (B, 4, h, w) as the
@@ -125,6 +127,21 @@ class FactorControl(comfy.controlnet.ControlBase):
         self.factor = factor
         self.parents = tuple(parents)
         self.base: Any = None
+        self.cells = 0
+        self.expect(2, *TRAINED_SIDES)  # with prompt and without
+        for parent in self.parents:
+            if isinstance(parent, Tensor):
+                self.expect(2 * len(parent), *parent.shape[-2:])
+
+    def expect(self, rows: int, height: int, width: int) -> None:
+        """Have memory kept free for latents (rows, C, height, width), besides what is expected already."""
+        self.cells = max(self.cells, rows * height * width)
+
+    @override
+    def inference_memory_requirements(self, dtype: torch.dtype) -> float:
+        """Bytes besides the weights, for the largest latents expected or seen, and of the controls below."""
+        own = self.factor.patcher.model.peak_bytes(self.cells, comfy.model_management.dtype_size(dtype))
+        return own + super().inference_memory_requirements(dtype)
 
     @override
     def pre_run(self, model: Any, percent_to_timestep_function: Callable[[float], float]) -> None:
@@ -144,6 +161,7 @@ class FactorControl(comfy.controlnet.ControlBase):
         start, end = self.timestep_range
         if self.strength == 0 or t[0] > start or t[0] < end:
             return previous
+        self.expect(len(x_noisy), *x_noisy.shape[-2:])
         x = self.base.model_sampling.calculate_input(t, x_noisy).to(self.base.get_dtype_inference())
         features = self.factor.patcher.model(self._read(x, t, batched_number), self._time_embedding(x, t))
         return self.control_merge(self._placed(features), previous, output_dtype=None)
@@ -204,6 +222,7 @@ class FactorControl(comfy.controlnet.ControlBase):
     def copy(self) -> FactorControl:
         control = FactorControl(self.factor, self.parents)
         self.copy_to(control)
+        control.cells = self.cells
         return control
 
     def cut_parents(self, cut: Callable[[Tensor], Tensor]) -> None:

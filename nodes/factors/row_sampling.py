@@ -64,7 +64,7 @@ def sample_rows(
         progress(step, clean)
         if rows.is_due:
             rows.drop(model.model.process_latent_out(clean))
-            _load_again(watched, positive, negative)
+            _load_again(watched, clean.shape, positive, negative)
 
     found = comfy.sample.sample_custom(
         watched,
@@ -112,8 +112,16 @@ def row_noise(
     return lambda sigma, following: torch.cat([draw(sigma, following) for draw in drawn])
 
 
-def _load_again(model: ModelPatcher, *conditionings: Conditioning) -> None:
-    """What samples, for decoding the maps to judge may have put it out of a small memory."""
+def _load_again(model: ModelPatcher, shape: torch.Size, *conditionings: Conditioning) -> None:
+    """Load what samples latents of this shape: decoding the maps to judge may have unloaded it.
+
+    As much memory is kept free as when the sampling began.
+    """
     conds = {str(i): [values for _, values in entries] for i, entries in enumerate(conditionings)}
-    others, _ = comfy.sampler_helpers.get_additional_models(conds, model.model_dtype())
-    comfy.model_management.load_models_gpu([model, *others])
+    others, for_controls = comfy.sampler_helpers.get_additional_models(conds, model.model_dtype())
+    needed, least = comfy.sampler_helpers.estimate_memory(model, shape, conds)
+    comfy.model_management.load_models_gpu(
+        [model, *others],
+        memory_required=needed + for_controls,
+        minimum_memory_required=least + for_controls,
+    )

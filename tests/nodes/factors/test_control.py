@@ -175,3 +175,32 @@ def test_it_computes_in_the_base_models_precision(ready, made, monkeypatch):
     assert base.get_dtype() == torch.bfloat16
     assert {feature.dtype for feature in features["input"] if feature is not None} == {dtype}
     assert {p.dtype for p in factor.patcher.model.parameters()} == {torch.float16}
+
+
+def test_its_memory_is_asked_for_before_the_sampling(controlled, made, model):
+    """As ComfyUI's samplers ask for it: of all controls, beside the weights."""
+    import comfy.sampler_helpers
+
+    def asked(conditioning):
+        conds = {"positive": [values for _, values in conditioning]}
+        return comfy.sampler_helpers.get_additional_models(conds, model.model_dtype())[1]
+
+    factor, plain = made()
+    size = torch.empty(0, dtype=model.model_dtype()).itemsize
+    trained = plain.peak_bytes(2 * 32 * 32, size)
+    once = controlled(prompts(), factor)
+    assert asked(once) == trained > 0
+    assert asked(controlled(once, factor)) == 2 * trained
+    child, of_child = made(parents=1)
+    large = controlled(prompts(), child, [latents(3, side=64)])
+    assert asked(large) == of_child.peak_bytes(2 * 3 * 64 * 64, size)
+
+
+def test_larger_latents_than_expected_are_remembered(ready, made, model):
+    control = ready(made()[0])
+    before = control.inference_memory_requirements(torch.float32)
+    with torch.inference_mode():
+        control.get_control(latents(3, side=40), sigma_of(model.model, 3), {}, 1, {})
+    after = control.inference_memory_requirements(torch.float32)
+    assert after / before == pytest.approx(3 * 40**2 / (2 * 32**2), rel=1e-6)
+    assert control.copy().inference_memory_requirements(torch.float32) == after

@@ -98,6 +98,23 @@ def test_the_model_is_loaded_again_after_judging(draw, factors, vae):
     assert torch.equal(found.latents["samples"], expected.latents["samples"])
 
 
+def test_the_memory_of_all_rows_is_asked_for_also_after_judging(draw, factors, monkeypatch):
+    import comfy.model_management
+
+    asked, load = [], comfy.model_management.load_models_gpu
+
+    def told(models, memory_required=0, **settings):
+        if len(models) > 1:  # the model and the factor
+            asked.append(memory_required)
+        return load(models, memory_required, **settings)
+
+    monkeypatch.setattr(comfy.model_management, "load_models_gpu", told)
+    factor = factors("segmentation")
+    monkeypatch.setattr(type(factor.patcher.model), "peak_bytes", lambda self, cells, size: 1e15 * cells)
+    draw(factor, keep=2, width=64, height=64, steps=2, **{**JUDGED, "count": 10})
+    assert [round(memory / 1e15) for memory in asked] == [2 * 10 * 16 * 16] * 2
+
+
 # Stopped
 
 
