@@ -9,6 +9,8 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
+from ..core.small_objects.region import PlannedEdit, pad_to_window
+
 MAX_SIDE = 16384  # of a picture, as in core's nodes
 
 
@@ -29,3 +31,19 @@ def empty_latent(model: ModelPatcher, vae: Any, width: int, height: int) -> Tens
         device=comfy.model_management.intermediate_device(),
         dtype=comfy.model_management.intermediate_dtype(),
     )
+
+
+def encode_edit(
+    vae: Any, image: Tensor, edit: PlannedEdit, noise_mask: bool
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The latent for the sampler, and what an inpainting model's conditioning needs besides."""
+    window, visible = edit.region.window, edit.region.visible
+    pixels = pad_to_window(image[visible.index][..., :3], window)
+    mask = edit.region.alpha.unsqueeze(1).to(pixels)  # BHW -> B1HW
+    # the arithmetic of core's InpaintModelConditioning, so that models see what they see there
+    keep = (1.0 - mask.round()).movedim(1, -1)  # B1HW -> BHW1
+    masked = (pixels - 0.5) * keep + 0.5
+    latent = {"samples": finite_latent(vae.encode(pixels))}
+    if noise_mask:
+        latent["noise_mask"] = mask
+    return latent, {"concat_latent_image": finite_latent(vae.encode(masked)), "concat_mask": mask}

@@ -154,6 +154,19 @@ def test_a_name_of_a_type_stands_for_one_thing():
     assert len(places) > 200
 
 
+def test_a_node_lends_nothing_to_other_nodes(imports):
+    """What two nodes need stands in a module of its own."""
+    nodes = {
+        path
+        for path in imports
+        if path.parts[0] == "nodes" and "(io.ComfyNode)" in (ROOT / path).read_text("utf-8")
+    }
+    assert len(nodes) > 15
+    for path, targets in imports.items():
+        if path.parts[0] == "nodes" and path != Path("nodes/__init__.py"):
+            assert not targets & nodes, f"{path} imports {targets & nodes}"
+
+
 def test_core_imports_only_torch_numpy_and_safetensors():
     allowed = {"torch", "numpy", "safetensors"} | sys.stdlib_module_names
     for path in files_of("core"):

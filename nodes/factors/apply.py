@@ -11,8 +11,7 @@ from typing_extensions import override
 
 from ..categories import CONDITION_MAPS
 from ..types import Conditioning, FinesseFactor
-from .control import FactorControl, LoadedFactor, controlled
-from .load import PARENT
+from .control import PARENT, FactorControl, LoadedFactor, controlled
 
 MOST_PARENTS = 8
 

@@ -13,7 +13,7 @@ from ...core.maps.palettes import PALETTES
 from ..latents import empty_latent, finite_latent
 from ..maps.palette_input import chosen_palette, wanted_objects
 from ..types import Conditioning
-from .chain import Chain, check_links
+from .chain_links import Chain, check_links
 from .chain_sampling import GivenMap
 
 

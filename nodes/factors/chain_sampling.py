@@ -21,7 +21,7 @@ from ...core.factors.selection import Judge, RecallJudge, Rows, Trajectory, pass
 from ...core.maps.recall import Candidate
 from ..maps.palette_input import pixels_of
 from ..types import Conditioning
-from .chain import Chain, ChainLink
+from .chain_links import Chain, ChainLink
 from .control import FactorControl, controlled
 from .row_sampling import Sampling, StepProgress, sample_rows
 

@@ -29,6 +29,7 @@ from ...core.factors.files import SEGMENTATION, FactorInfo, convert_checkpoint, 
 from ...core.maps.palettes import COCO_STUFF_FGDM
 from ..types import Conditioning
 
+PARENT = "parent"  # what the inputs for them are called, with a number behind it
 TRAINED_SIDES = (32, 32)  # latent cells of the maps that most factors are trained on, 256 pixels
 
 # What stands for a parent of a factor:

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from comfy_api.latest import io
-from torch import Tensor
 from typing_extensions import override
 
 from ..categories import CONDITION_MAPS
+from ..types import FactorMaps, FinesseFactorMaps
 
 ALL = -1
-
-FinesseFactorMaps = io.Custom("FINESSE_FACTOR_MAPS")
-
-
-@dataclass(frozen=True)
-class FactorMaps:
-    """By condition, in the chain's order: maps (N, H, W, 3) and latents (N, C, h, w), row i of seeds[i]."""
-
-    maps: dict[str, Tensor]
-    latents: dict[str, Tensor]
-    seeds: tuple[int, ...]
 
 
 class GetFactorMaps(io.ComfyNode):

@@ -11,10 +11,9 @@ from ...core.factors.files import SEGMENTATION
 from ..categories import CONDITION_MAPS
 from ..model_files import ModelFiles, add_folder
 from ..types import FinesseFactor
-from .control import LoadedFactor, load_factor
+from .control import PARENT, LoadedFactor, load_factor
 
 CONDITIONS = (SEGMENTATION, "depth", "normal", "sketch", "pose")
-PARENT = "parent"
 SUFFIXES = (".safetensors", ".pth", ".ckpt")
 FOLDER = add_folder("finesse_factors", suffixes=SUFFIXES)
 FACTORS = ModelFiles(

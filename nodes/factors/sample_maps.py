@@ -16,12 +16,11 @@ from ..latents import MAX_SIDE
 from ..maps.palette_input import custom_palette_input, minimal_area_input, palette_input
 from ..progress_text import show_text
 from ..sampler_inputs import Sampling, sampler_inputs
-from ..types import Conditioning, FinesseFactor
-from .chain import Chain, FinesseFactorChain, as_chain
+from ..types import Conditioning, FactorMaps, FinesseFactor, FinesseFactorChain, FinesseFactorMaps
 from .chain_inputs import check_inputs, early_stop, empty_map, given_maps
+from .chain_links import Chain, as_chain
 from .chain_sampling import Batch, ChainSampler
 from .control import LoadedFactor
-from .get_maps import FactorMaps, FinesseFactorMaps
 
 MOST = 4096
 TOGETHER, IN_TURN = "together", "one after another"

@@ -20,9 +20,8 @@ from ...core.small_objects.boxes import Box
 from ...core.small_objects.compositing import composite, fill_from_around
 from ...core.small_objects.region import PlannedEdit, plan_edit
 from ..categories import LAYERS
-from ..latents import empty_latent
+from ..latents import empty_latent, encode_edit
 from ..sampler_inputs import Sampling, sampler_inputs
-from ..small_objects.inpaint_box import encode_edit
 from ..types import Conditioning
 from .layer_training import object_mask, one_picture, seed_input
 

@@ -13,9 +13,9 @@ from typing_extensions import override
 
 from ...core.images import check_image, check_mask
 from ...core.small_objects.boxes import Box, LabelledBox, describe_effective_area, parse_boxes
-from ...core.small_objects.region import PlannedEdit, Region, pad_to_window, plan_edit
+from ...core.small_objects.region import PlannedEdit, Region, plan_edit
 from ..categories import SMALL_OBJECTS
-from ..latents import MAX_SIDE, finite_latent
+from ..latents import MAX_SIDE, encode_edit
 from ..progress_text import show_text
 from ..types import Conditioning, FinesseRegion
 from .box_picker import UI_KEY, Boxes, picker_data
@@ -184,22 +184,6 @@ def _names(labelled: list[LabelledBox]) -> list[str]:
         f"box {index} ({item.text})" if item.text else f"box {index}"
         for index, item in enumerate(labelled, 1)
     ]
-
-
-def encode_edit(
-    vae: Any, image: Tensor, edit: PlannedEdit, noise_mask: bool
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The latent for the sampler, and what an inpainting model's conditioning needs besides."""
-    window, visible = edit.region.window, edit.region.visible
-    pixels = pad_to_window(image[visible.index][..., :3], window)
-    mask = edit.region.alpha.unsqueeze(1).to(pixels)  # BHW -> B1HW
-    # the arithmetic of core's InpaintModelConditioning, so that models see what they see there
-    keep = (1.0 - mask.round()).movedim(1, -1)  # B1HW -> BHW1
-    masked = (pixels - 0.5) * keep + 0.5
-    latent = {"samples": finite_latent(vae.encode(pixels))}
-    if noise_mask:
-        latent["noise_mask"] = mask
-    return latent, {"concat_latent_image": finite_latent(vae.encode(masked)), "concat_mask": mask}
 
 
 def _check_reach(

@@ -135,7 +135,7 @@ def test_nothing_is_left_changed(draw, chained, model):
 @pytest.mark.parametrize("order", ["together", "one after another"])
 @pytest.mark.parametrize("conditions", [("segmentation", "depth", "normal"), ("depth", "normal")])
 def test_a_whole_chain_agrees_with_diffusers(draw, factor_control, tmp_path, model, order, conditions):
-    from finesse.nodes.factors.chain import ChainLink
+    from finesse.nodes.factors.chain_links import ChainLink
 
     ours, theirs = [], []
     for name in conditions:

@@ -74,7 +74,7 @@ def test_a_judged_child_reads_its_parent_row_by_row(draw, factors, chained):
 
 
 def chained_child(factors):
-    from finesse.nodes.factors.chain import ChainLink
+    from finesse.nodes.factors.chain_links import ChainLink
 
     return (ChainLink(factors("segmentation", parents=("sketch",))),)
 
