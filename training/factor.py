@@ -69,6 +69,9 @@ class FactorConfig:
     by_area: bool = option(
         True, "segmentation: a label of n pixels weighs sqrt(n); false is the paper's mean"
     )
+    min_snr: float = option(
+        0.0, "gamma of min-SNR weights (Hang et al. 2023), 5 there; 0 is the paper's loss, without weights"
+    )
     distill_weight: float = option(0.1, "weight of the attention distillation; 0 drops it")
     distill_every: int = option(10, "steps between two with distillation")
     gradient_checkpointing: bool = option(False, "keep less for the backward pass, and compute it again")
@@ -78,6 +81,8 @@ class FactorConfig:
     def __post_init__(self) -> None:
         if self.distill_every < 1:
             raise ValueError(f"distill_every is {self.distill_every}; give at least 1.")
+        if self.min_snr < 0:
+            raise ValueError(f"min_snr is {self.min_snr}; give 0 for no weights, or a gamma such as 5.")
 
     @property
     def conditions(self) -> list[str]:
@@ -162,6 +167,7 @@ def build_task(config: FactorConfig, base: BaseModel, unet: FactoredUNet, batche
         distill_every=config.distill_every,
         distill_weight=config.distill_weight,
         by_area=config.by_area and config.condition == SEGMENTATION,
+        min_snr=config.min_snr,
         added=sampling.embeddings(batches.texts["pooled"][0], config.resolution) if base.is_sdxl else None,
     )
     task.make_preview = lambda: preview(task, base, batches)

@@ -34,16 +34,17 @@ class FactorTask(DenoisingTask):
         distill_every: int = 10,
         distill_weight: float = 0.1,
         by_area: bool = False,
+        min_snr: float = 0.0,
         **options: Any,
     ) -> None:
         """parent_dropout: how often each parent is dropped. clean_parents: how often the parents are finished
         maps, as in sampling one factor after another; else as noisy as 1 to `lag` timesteps nearer to the
         end, as after their own step in sampling together. distill_weight: 0 drops the distillation.
-        by_area: weigh each cell by `weight`.
+        by_area: weigh each cell by `weight`. min_snr: 0 is the paper's loss, see `DenoisingTask`.
 
         The teacher reads the same noisy map as the student, as in the authors' code (there enlarged).
         """
-        super().__init__(unet, schedule, empty, **options)
+        super().__init__(unet, schedule, empty, min_snr=min_snr, **options)
         self.parent_dropout, self.clean_parents, self.lag = parent_dropout, clean_parents, lag
         self.distill_every, self.distill_weight = distill_every, distill_weight
         self.by_area = by_area

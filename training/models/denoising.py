@@ -27,7 +27,7 @@ def use_plain_attention(unet: UNet2DConditionModel, text_encoder: nn.Module | No
 
 
 class DenoisingTask(Task):
-    """eps-MSE with min-SNR weights (Hang et al. 2023); text is dropped at random for guidance.
+    """eps-MSE, with min-SNR weights (Hang et al. 2023) or without; text is dropped at random for guidance.
 
     A batch holds `latents` (B, 4, h, w), already scaled; either `tokens` (B, L), read by a text encoder, or
     `context` (B, L, width), cached embeddings; for inpainting also `mask` (B, 1, h, w), 1 where to paint, and
@@ -48,7 +48,8 @@ class DenoisingTask(Task):
     ) -> None:
         """`empty` stands for no text: (L,) tokens, or (L, width) embeddings where contexts are cached.
 
-        added: for an SDXL `text_embeds` (width,) of the empty prompt and `time_ids` (6,) of every picture.
+        min_snr: gamma of the weights; 0 weighs all timesteps alike. added: for an SDXL `text_embeds` (width,)
+        of the empty prompt and `time_ids` (6,) of every picture.
         """
         super().__init__()
         self.unet, self.text_encoder = unet, text_encoder
@@ -68,8 +69,10 @@ class DenoisingTask(Task):
 
     def loss(self, error: Tensor, timestep: Tensor) -> Tensor:
         """The mean of squared errors (B, C, h, w), each row by its timestep's weight."""
-        weight = min_snr_weight(self.schedule.snr(timestep), self.min_snr)
-        return (weight * error.mean(dim=(1, 2, 3))).mean()
+        rows = error.mean(dim=(1, 2, 3))
+        if self.min_snr:
+            rows = min_snr_weight(self.schedule.snr(timestep), self.min_snr) * rows
+        return rows.mean()
 
     def text(self, batch: dict[str, Tensor], draw: Draw) -> dict[str, Any]:
         """What the UNet reads of the texts, some of them dropped."""

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -110,6 +111,7 @@ def test_a_run_leaves_a_factor_a_log_and_a_preview(whole, miniature):
     assert (info.condition, info.palette, info.parents) == ("segmentation", "miniature", ())
     assert info.base == f"Stable Diffusion ({miniature.name})"
     assert (info.trained["steps"], info.trained["batch_size"], info.trained["processes"]) == (STEPS, 4, 1)
+    assert info.trained["min_snr"] == 0
     assert info.trained["data"] == "train"  # and not whose folder it lay in
     assert learnt.adapters[0].body[5].out_layers[3].weight.abs().max() > 0  # it was zero
     assert [("distil" in line) for line in log(whole)] == [True, False, True]
@@ -210,12 +212,24 @@ def test_a_config_file_sets_what_the_command_line_does_not(command, tmp_path, ca
         ({"unet": "unet_inpainting"}, "base: the UNet in .* reads 9 channels; give a plain"),
         ({"kind": "big"}, "kind: got 'big'"),
         ({"distill_every": 0}, "distill_every is 0; give at least 1"),
+        ({"min_snr": -1}, "min_snr is -1.0; give 0 for no weights, or a gamma"),
         ({"batch_size": 3, "accumulate": 2}, "batch_size 3 does not split into 2"),
     ],
 )
 def test_bad_settings_are_named(command, tmp_path, settings, message):
     with pytest.raises(ValueError, match=message):
         factor.main(command(tmp_path, **settings))
+
+
+def test_the_task_weighs_timesteps_as_the_settings_say(miniature):
+    base = load_base(miniature, channels=PLAIN)
+    texts = SimpleNamespace(texts={"context": torch.zeros(1, 5, 8)})
+    for chosen, gamma in (({}, 0), ({"min_snr": 5.0}, 5)):
+        config = factor.FactorConfig(base=str(miniature), **chosen)
+        task = factor.build_task(config, base, factor.build_unet(config, base, 0), texts)
+        weights = torch.stack([task.loss(torch.ones(1, 4, 2, 2), torch.tensor([t])) for t in (10, 900)])
+        assert (weights[0] < weights[1]) == bool(gamma)
+        assert weights[1] == 1
 
 
 @torch.no_grad()

@@ -44,9 +44,12 @@ def drawn(step):
     return numbers.timesteps(1000), numbers.normal(4, 8, 8), numbers.uniform()
 
 
-@pytest.mark.parametrize("by_area", [False, True])
-def test_the_loss_is_that_of_the_formula(by_area):
-    learner, batch = task(text_dropout=0.5, by_area=by_area), examples()
+@pytest.mark.parametrize(
+    ("by_area", "min_snr"), [(False, {}), (True, {}), (False, {"min_snr": 5.0}), (True, {"min_snr": 2.0})]
+)
+def test_the_loss_is_that_of_the_formula(by_area, min_snr):
+    """Without a setting it is the paper's, in which all timesteps weigh alike."""
+    learner, batch = task(text_dropout=0.5, by_area=by_area, **min_snr), examples()
     batch["weight"] = torch.rand(ROWS, 1, 8, 8)
     timestep, noise, chance = drawn(4)
     betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
@@ -59,7 +62,7 @@ def test_the_loss_is_that_of_the_formula(by_area):
         predicted = twin(noisy, timestep, context.double()).sample
     learner.unet.float()
     snr = (kept / (1 - kept)).flatten()
-    weight = snr.clamp(max=5) / snr
+    weight = snr.clamp(max=min_snr["min_snr"]) / snr if min_snr else 1
     error = (predicted - noise.double()).square() * (batch["weight"].double() if by_area else 1)
     expected = (weight * error.mean(dim=(1, 2, 3))).mean()
     losses = learner(batch, draw(4))
