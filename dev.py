@@ -41,6 +41,8 @@ PINS = [
     "diffusers==0.42.1",
     "transformers>=5,<6",
 ]
+# The newest page that is published, which users may have before their ComfyUI brings it: what the tests open.
+PAGE = "comfyui-frontend-package==1.58.1"
 
 CHECKOUT = Path(__file__).resolve().parent
 
@@ -94,10 +96,11 @@ def serve(arguments: Sequence[str]) -> int:
 def test(arguments: Sequence[str]) -> int:
     """Lint, then every test. Lint that fails does not keep the tests from running."""
     python, environment = set_up()
-    environment["OMP_NUM_THREADS"] = "1"  # each of the two has a core
+    environment["OMP_NUM_THREADS"] = "1"  # each of the two processes has a core
+    page = newest_page(cache_folder(), python)
     # The scripts, not `python -m`: that would put this folder, and so our `nodes`, on the path.
     ruff, pytest = (python.with_name(name) for name in ("ruff", "pytest"))
-    tests = [pytest, "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "--durations=15", *arguments]
+    tests = [pytest, "-n", "2", "--frontend", page, "--durations=15", *arguments]
     commands = [[ruff, "format", "--check"], [ruff, "check"], tests]
     return max([run_child(command, environment, CHECKOUT) for command in commands], key=abs)
 
@@ -233,6 +236,20 @@ def unpack(archive: Path, folder: Path) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             with tar.extractfile(member) as source, target.open("wb") as sink:
                 shutil.copyfileobj(source, sink)
+
+
+def newest_page(cache: Path, python: Path) -> Path:
+    """The folder of `PAGE`, fetched when it is not in the cache yet."""
+    folder = cache / PAGE.replace("==", "-")
+    with only_one(cache / "lock"), (cache / "setup.log").open("a", encoding="utf-8") as log:
+        if not folder.exists():
+            print("  Fetching ComfyUI's newest page ...", flush=True)
+            partial = cache / f"{folder.name}.part"
+            shutil.rmtree(partial, ignore_errors=True)
+            options = ["--no-input", "--no-deps", "--target", partial]
+            call([python, "-m", "pip", "install", *options, PAGE], log)
+            partial.rename(folder)
+    return folder / "comfyui_frontend_package" / "static"
 
 
 def link_package(cache: Path) -> Path:

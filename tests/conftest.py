@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 
 import numpy as np
 import pytest
 from finesse.demo.server import ComfyServer
 from PIL import Image
+from xdist.scheduler import LoadScopeScheduling
 
 MEASURED = "measured"
 HEAVY = {"server", "fresh", "browser"}  # fixtures whose tests --quick leaves out
 LONG = ("web", "server", "training", "miniature", "nodes")  # folders of tests, the longest first
+PAGE = re.compile(r"[\[-]((?:classic|nodes-2\.0)(?:-own-page)?)[\]-]")  # in the id of a test that opens one
 
 
 def pytest_addoption(parser):
@@ -29,6 +32,22 @@ def pytest_collection_modifyitems(config, items):
     if hasattr(config, "workerinput"):  # in one of several processes a long file must not begin last
         rank = {folder: place for place, folder in enumerate(LONG)}
         items.sort(key=lambda item: rank.get(item.nodeid.split("/")[1], len(LONG)))
+
+
+def group_of(test_id):
+    """Tests that run in one process, one after the other: those of a page, which they share, or of a file."""
+    page = PAGE.search(test_id)
+    return page[1] if page else test_id.split("::")[0]
+
+
+class Scheduling(LoadScopeScheduling):
+    def _split_scope(self, nodeid):
+        return group_of(nodeid)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    config.option.loadscopereorder = False
+    return Scheduling(config, log)
 
 
 @pytest.fixture

@@ -15,7 +15,9 @@ import time
 from pathlib import Path
 
 import pytest
+from finesse.tests.conftest import group_of
 
+pytest_plugins = ["pytester"]
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -31,6 +33,19 @@ def dev(monkeypatch, tmp_path):
 
 
 @pytest.fixture
+def started(dev, pretended, monkeypatch):
+    """What `test` starts, with its environment, instead of starting it."""
+    commands = []
+
+    def run_child(command, environment, folder):
+        commands.append((list(map(str, command)), environment))
+        return 0
+
+    monkeypatch.setattr(dev, "run_child", run_child)
+    return commands
+
+
+@pytest.fixture
 def pretended(dev, monkeypatch):
     """Set-up steps that do nothing but leave what the real ones leave; the list of them grows."""
     steps = []
@@ -41,6 +56,8 @@ def pretended(dev, monkeypatch):
             python = Path(command[-1]) / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
             python.parent.mkdir(parents=True)
             python.touch()
+        if "--target" in command:
+            Path(command[command.index("--target") + 1]).mkdir()
 
     def cloned(folder, log):
         steps.append("clone")
@@ -115,6 +132,72 @@ def test_requirements_are_those_of_pyproject_and_requirements_txt(dev):
     assert any(line.startswith("peft") or line.startswith("diffusers") for line in dev.requirements())
     assert any(line.startswith("pytest") for line in dev.requirements())
     assert not any("#" in line for line in dev.requirements())
+
+
+def test_lint_and_the_tests_are_started_with_what_is_given(dev, started):
+    assert dev.main(["test", "--quick", "-k", "box"]) == 0
+
+    *lint, (command, environment) = started
+    assert [Path(one[0]).name for one, _ in lint] == ["ruff", "ruff"]
+    assert Path(command[0]).name == "pytest"
+    assert command[-3:] == ["--quick", "-k", "box"]
+    assert command[command.index("-n") + 1] == "2"
+    assert environment["OMP_NUM_THREADS"] == "1"
+
+
+def test_the_tests_open_the_newest_page_which_is_fetched_once(dev, started, pretended):
+    dev.main(["test"])
+    fetched = [step for step in pretended if step.endswith(dev.PAGE)]
+    command, _ = started[-1]
+    page = Path(command[command.index("--frontend") + 1])
+    pretended.clear()
+    dev.main(["test"])
+
+    assert len(fetched) == 1
+    assert page.parents[1].is_dir()
+    assert pretended == []
+
+
+def test_bytecode_is_kept(dev, pretended, monkeypatch):
+    """Or each of many processes compiles ComfyUI and the pack anew."""
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+
+    assert "PYTHONDONTWRITEBYTECODE" not in dev.set_up()[1]
+
+
+def test_quick_leaves_out_what_needs_a_server_or_a_browser(pytester):
+    pytester.makeconftest("from finesse.tests.conftest import *")
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.fixture
+        def browser(): ...
+
+        def test_formula(): ...
+
+        def test_prompt(client): ...
+
+        def test_page(browser): ...
+        """
+    )
+
+    pytester.runpytest_inprocess("--quick", "-n0").assert_outcomes(passed=1, deselected=2)
+
+
+@pytest.mark.parametrize(
+    ("test", "group"),
+    [
+        ("tests/web/test_help.py::test_a[classic]", "classic"),
+        ("tests/web/test_help.py::test_a[classic-FinesseEditMap]", "classic"),
+        ("tests/web/test_help.py::test_a[FinesseEditMap-nodes-2.0]", "nodes-2.0"),
+        ("tests/web/test_help.py::test_a[nodes-2.0-own-page-x]", "nodes-2.0-own-page"),
+        ("tests/core/test_files.py::test_a[classical]", "tests/core/test_files.py"),
+        ("tests/core/test_files.py::test_a", "tests/core/test_files.py"),
+    ],
+)
+def test_tests_that_share_a_page_or_a_file_share_a_process(test, group):
+    assert group_of(test) == group
 
 
 def test_the_package_is_importable_as_finesse_and_nothing_else_is(dev, pretended):
