@@ -1,4 +1,4 @@
-"""What a ComfyUI user sees: one file per node, a folder per method, registered here."""
+"""The nodes that a ComfyUI user sees: one file per node, one folder per method, registered here."""
 
 from comfy_api.latest import ComfyExtension, io
 from typing_extensions import override
@@ -39,7 +39,7 @@ NODES: tuple[type[io.ComfyNode], ...] = (
 
 
 class FinesseExtension(ComfyExtension):
-    """The nodes of the pack, whose values are checked against their schemas."""
+    """Registers the nodes of the pack, with checks of their values against their schemas."""
 
     @override
     async def get_node_list(self) -> list[type[io.ComfyNode]]:

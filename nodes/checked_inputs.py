@@ -1,4 +1,4 @@
-"""Numbers, choices and texts of every node checked against its own schema, whichever way they came.
+"""Checks numbers, choices and texts of every node against its own schema, whichever way they came.
 
 ComfyUI checks what is typed into a node. What is linked to it, or comes from a graph that another node
 builds while it runs, reaches the node as it is.
@@ -15,11 +15,11 @@ from typing import Any
 from comfy_api.latest import io
 from typing_extensions import override
 
-SHOWN = 8  # of the choices, those most like what came
+SHOWN = 8  # how many choices a message lists, those most like what came
 
 
 def checked(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
-    """The node, refusing values outside its schema before it does anything.
+    """Wrap a node so that it refuses values outside its schema before it does anything.
 
     Raises ValueError that names the input, what came and what to give. As in ComfyUI, inputs that the node's
     `validate_inputs` names are the node's own to check.
@@ -47,7 +47,7 @@ def _parameters(function: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _check(item: io.Input, value: Any, name: str) -> None:
-    """ValueError unless `value` is one that the input `item` offers; `name` is its path in the schema."""
+    """Raise ValueError unless the input `item` allows `value`; `name` is the input's path in the schema."""
     if value is None and (item.optional or item.lazy):
         return
     if isinstance(item, io.DynamicCombo.Input):
@@ -71,7 +71,7 @@ def _check(item: io.Input, value: Any, name: str) -> None:
 
 def _check_number(value: Any, kind: type, called: str, item: Any, name: str) -> None:
     lowest, highest = item.min, item.max
-    fits = isinstance(value, kind) and value == value  # which NaN is not
+    fits = isinstance(value, kind) and value == value  # NaN fails this too
     if not fits or (lowest is not None and value < lowest) or (highest is not None and value > highest):
         bounds = "" if lowest is None else f" from {lowest}"
         bounds += "" if highest is None else f" to {highest}"

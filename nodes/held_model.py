@@ -1,4 +1,4 @@
-"""Models of transformers in the hands of ComfyUI's memory management."""
+"""Puts models of transformers under ComfyUI's memory management."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import nn
 
 
 def held(network: nn.Module) -> ModelPatcher:
-    """Loads to the graphics card and goes off it as ComfyUI decides; `.model.network` is the network."""
+    """Wrap `network` so that ComfyUI loads it to the graphics card and unloads it; it is `.model.network`."""
     return ModelPatcher(
         _Holder(network.eval()),
         load_device=comfy.model_management.get_torch_device(),
@@ -21,7 +21,7 @@ def held(network: nn.Module) -> ModelPatcher:
 
 
 class _Holder(nn.Module):
-    """Keeps what ComfyUI writes on a model, such as its device, off transformers' own attributes."""
+    """Holds what ComfyUI writes on a model, such as its device, apart from transformers' own attributes."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class _Holder(nn.Module):
 
 
 class Held(Protocol):
-    """What has a model that is `held`."""
+    """An object whose `patcher` is a `held` model."""
 
     patcher: ModelPatcher
 
@@ -38,9 +38,9 @@ Model = TypeVar("Model", bound=Held)
 
 
 class LatestModel(Generic[Model]):
-    """The model of a kind that was asked for last, as long as ComfyUI keeps it loaded.
+    """Remembers the model that was asked for last, as long as ComfyUI keeps it loaded.
 
-    ComfyUI itself holds a model only as long as somebody else does, and between two runs nobody would.
+    ComfyUI itself drops a model that nothing else refers to, and between two runs nothing would.
     """
 
     def __init__(self) -> None:
@@ -48,9 +48,9 @@ class LatestModel(Generic[Model]):
         self._model: Model | None = None
 
     def get(self, files: str, load: Callable[[], Model]) -> Model:
-        """The model of the files with this fingerprint, else the one that `load` reads now."""
+        """Return the remembered model if it is of these files, else the one that `load` reads now."""
         if self._model is None or self._files != files:
-            self._model = None  # goes before the next one takes memory
+            self._model = None  # free the old one before the next one takes memory
             model = load()
             model.patcher.add_callback(CallbacksMP.ON_DETACH, self._unloaded)
             self._files, self._model = files, model
@@ -59,6 +59,6 @@ class LatestModel(Generic[Model]):
     def _unloaded(self, patcher: ModelPatcher, is_whole: bool) -> None:
         if not is_whole:  # ComfyUI is about to load it again
             return
-        patcher.model.to("meta")  # the weights; ComfyUI still has the model itself in its hands
+        patcher.model.to("meta")  # frees the weights; ComfyUI still refers to the model itself
         if self._model is not None and self._model.patcher is patcher:
             self._files = ""

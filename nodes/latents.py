@@ -1,4 +1,4 @@
-"""Latents as the nodes make and check them."""
+"""Makes and checks latents for the nodes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..core.small_objects.region import PlannedEdit, pad_to_window
 
-MAX_SIDE = 16384  # of a picture, as in core's nodes
+MAX_SIDE = 16384  # largest side of a picture, as in ComfyUI's own nodes
 
 
 def finite_latent(samples: Tensor) -> Tensor:
@@ -36,7 +36,7 @@ def empty_latent(model: ModelPatcher, vae: Any, width: int, height: int) -> Tens
 def encode_edit(
     vae: Any, image: Tensor, edit: PlannedEdit, noise_mask: bool
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The latent for the sampler, and what an inpainting model's conditioning needs besides."""
+    """Encode the latent for the sampler, and the values that an inpainting conditioning also needs."""
     window, visible = edit.region.window, edit.region.visible
     pixels = pad_to_window(image[visible.index][..., :3], window)
     mask = edit.region.alpha.unsqueeze(1).to(pixels)  # BHW -> B1HW

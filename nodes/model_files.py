@@ -1,4 +1,4 @@
-"""Files that loaders offer, what they tell of one that is not there, and how a changed one is noticed."""
+"""Lists the files that loaders offer, says what to do about a missing one, and notices a changed one."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from comfy_api.latest import io
 from typing_extensions import override
 
 SHOWN = 8
-NONE_FOUND = "none found"  # of an empty list the page sends no value, of which nothing could be told
+NONE_FOUND = "none found"  # stands for an empty list, for which the page would send no value to refuse
 
 
 @dataclass(frozen=True)
 class Offer(ABC):
-    """What an input of a loader lets a user choose from.
+    """The choices that an input of a loader offers.
 
     input: the input's name. kind: ComfyUI's name for the folders it lies in, such as "loras".
     source: a sentence on where to get one.
@@ -31,19 +31,19 @@ class Offer(ABC):
 
     @abstractmethod
     def names(self) -> list[str]:
-        """What can be chosen now."""
+        """Names that can be chosen now."""
 
     @abstractmethod
     def place(self, own: str) -> Path | None:
-        """Where one of `names` lies; None if it is gone, or a link that leads nowhere."""
+        """Path of one of `names`; None if it is gone, or is a link to nothing."""
 
     def files(self, path: Path) -> list[Path]:
-        """The files that decide what is loaded from `path`."""
+        """Files that decide what is loaded from `path`."""
         return [path]
 
     def find(self, name: str) -> Path | None:
-        """Where the one of that name lies; None if there is none."""
-        # A workflow may come from a system that separates folders by the other slash
+        """Path of the choice `name`; None if there is none."""
+        # The workflow may come from a system that separates folders by the other slash
         same = next((own for own in self.names() if _with_slashes(own) == _with_slashes(name)), None)
         return same and self.place(same)
 
@@ -52,23 +52,23 @@ class Offer(ABC):
         return io.Combo.Input(self.input, options=self.names() or [NONE_FOUND], **settings)
 
     def path(self, name: str | None) -> Path:
-        """Where the one of that name lies. ValueError with what `missing` tells, if there is none."""
+        """Path of the choice `name`. ValueError with the message of `missing` if there is none."""
         if path := self.find(str(name or "")):
             return path
         raise ValueError(f"{self.input}: {self._missing(str(name or ''))}")
 
     def missing(self, name: str | None) -> str:
-        """What `validate_inputs` tells of a name that is not there; "" for one that is.
+        """Message of `validate_inputs` for a name that does not exist; "" for one that does.
 
-        None stands for a linked value, of which nothing is known before the run.
+        None stands for a linked value, which is not known before the run.
         """
-        # A program may send anything, for ComfyUI leaves the check to us
+        # A program may send anything, because ComfyUI leaves this check to the node
         return "" if name is None or self.find(str(name)) else self._missing(str(name))
 
     def fingerprint(self, name: str | None) -> str:
-        """What a node's `fingerprint_inputs` tells of the files of that name, so that changed ones are read.
+        """Fingerprint of the files of `name` for `fingerprint_inputs`, so that changed files are read again.
 
-        None stands for a linked value, which could be any of those that can be chosen.
+        None stands for a linked value, which could be any of the choices.
         """
         found = map(self.place, self.names()) if name is None else [self.find(str(name))]
         files = chain.from_iterable(self.files(path) for path in found if path)
@@ -86,7 +86,7 @@ class Offer(ABC):
 
 @dataclass(frozen=True)
 class ModelFiles(Offer):
-    """Files whose names end in one of `suffixes`, in subfolders too."""
+    """Offers files whose names end in one of `suffixes`, in subfolders too."""
 
     suffixes: tuple[str, ...] = (".safetensors",)
 
@@ -104,13 +104,13 @@ class ModelFiles(Offer):
 
 
 def stamp(path: Path) -> tuple[str, int, int]:
-    """A file's path, size and time of change."""
+    """Identify a file by its path, size and time of change."""
     state = path.stat()
     return str(path), state.st_size, state.st_mtime_ns
 
 
 def add_folder(name: str, *parents: str, suffixes: tuple[str, ...] = ()) -> str:
-    """Make `name` a kind of model folder, below each of `parents` and where others have added one.
+    """Register `name` as a kind of model folder, below each of `parents` and where others have added one.
 
     parents: ComfyUI's models folder when none is given. suffixes: of the files that ComfyUI is to list.
     Gives `name`.
@@ -126,6 +126,6 @@ def _with_slashes(name: str) -> str:
 
 
 def _shown(folder: str) -> str:
-    """A folder as users know it: from ComfyUI's own on, or in full where it lies elsewhere."""
+    """Shorten a folder for messages: relative to ComfyUI's own, or in full if it lies elsewhere."""
     base, path = Path(folder_paths.base_path).resolve(), Path(folder).resolve()
     return path.relative_to(base.parent).as_posix() if path.is_relative_to(base) else str(path)

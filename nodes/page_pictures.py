@@ -1,4 +1,4 @@
-"""Pictures that the editors in ComfyUI's page show, among its temporary files."""
+"""Saves pictures for the editors in ComfyUI's page, as temporary files."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ FORMATS = {"png": ("PNG", {"compress_level": 1}), "jpg": ("JPEG", {"quality": 90
 def picture_for_page(
     picture: Image.Image, kind: str, suffix: str = "png", digest: str | None = None
 ) -> dict[str, str]:
-    """Where the page finds a picture, which is written once for each content.
+    """Save a picture, once for each content, and tell where the page finds it.
 
-    kind: what the file's name begins with. suffix: one of FORMATS. digest: of the pixels, if it is known.
+    kind: the beginning of the file's name. suffix: one of FORMATS. digest: hash of the pixels, if known.
     """
     digest = digest or hashlib.sha256(picture.tobytes()).hexdigest()
     name = f"{kind}_{picture.width}x{picture.height}_{digest[:32]}.{suffix}"

@@ -1,4 +1,4 @@
-"""A text shown in a node after it ran."""
+"""Shows a text in a node after it ran."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from server import PromptServer
 
 
 def show_text(node: type[io.ComfyNode], text: str) -> None:
-    """Show `text` in the node that runs; it must ask for the hidden `unique_id`. Alone, nothing is shown."""
+    """Show `text` in the node that runs, if it has the hidden `unique_id`."""
     if node.hidden is not None and node.hidden.unique_id is not None:
         PromptServer.instance.send_progress_text(text, node.hidden.unique_id)

@@ -1,4 +1,4 @@
-"""The inputs of nodes that sample with any of ComfyUI's samplers, and what they set."""
+"""Inputs of nodes that sample with any of ComfyUI's samplers, and the settings they give."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def sampler_inputs(cfg: float, scheduler: str, cfg_tooltip: str, sampler_tooltip: str) -> list[io.Input]:
-    """`cfg`, `sampler_name` and `scheduler`, with these defaults, in the order of core's KSampler."""
+    """Inputs `cfg`, `sampler_name` and `scheduler`, with these defaults, in the order of core's KSampler."""
     return [
         io.Float.Input("cfg", default=cfg, min=0.0, max=100.0, step=0.1, round=0.01, tooltip=cfg_tooltip),
         io.Combo.Input(
@@ -24,18 +24,18 @@ def sampler_inputs(cfg: float, scheduler: str, cfg_tooltip: str, sampler_tooltip
             "scheduler",
             options=comfy.samplers.KSampler.SCHEDULERS,
             default=scheduler,
-            tooltip="How the noise is taken away over the steps.",
+            tooltip="How the noise decreases over the steps.",
         ),
     ]
 
 
-# Its steps are as long as the whole batch allows.
+# Its step size depends on the whole batch.
 ADAPTIVE = {"dpm_adaptive"}
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """A KSampler's settings."""
+    """The settings of a KSampler."""
 
     steps: int
     cfg: float
@@ -43,7 +43,7 @@ class Sampling:
     scheduler: str
 
     def sigmas(self, model: ModelPatcher) -> Tensor:
-        """Noise levels (steps + 1,), descending to 0, as of a stock KSampler."""
+        """Noise levels (steps + 1,), descending to 0, equal to a stock KSampler's."""
         sampler = comfy.samplers.KSampler(
             model, self.steps, model.load_device, self.sampler_name, self.scheduler
         )
@@ -51,6 +51,6 @@ class Sampling:
 
     @property
     def alone(self) -> bool:
-        """Whether rows depend on each other, or may: they must then be sampled one by one."""
+        """Whether rows of a batch depend on each other, or may, so that they must be sampled one by one."""
         function = comfy.samplers.sampler_object(self.sampler_name).sampler_function
         return self.sampler_name in ADAPTIVE or not function.__module__.startswith("comfy.")

@@ -1,4 +1,4 @@
-"""ComfyUI's values that the nodes name in their signatures, and the types of links that are our own."""
+"""Names of ComfyUI's values for the nodes' signatures, and the pack's own types of links."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from comfy_api.latest import io
 from torch import Tensor
 
-Conditioning = list[list[Any]]  # pairs of an embedding (B, L, width) and the values that hang on it
+Conditioning = list[list[Any]]  # pairs of an embedding (B, L, width) and its values
 FinesseFactor = io.Custom("FINESSE_FACTOR")
 FinesseFactorChain = io.Custom("FINESSE_FACTOR_CHAIN")
 FinesseFactorMaps = io.Custom("FINESSE_FACTOR_MAPS")

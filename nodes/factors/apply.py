@@ -28,20 +28,22 @@ class ApplyFactor(io.ComfyNode):
             category=CONDITION_MAPS,
             description=(
                 "Makes any sampler draw a condition map of the prompt instead of a picture. Use the base "
-                "model that the factor was trained for, and its size, 256 pixels for SD1.x."
+                "model and the size that the factor was trained for, which is 256 pixels for SD1.x."
             ),
             search_aliases=["FG-DM", "factor graph", "condition map", "segmentation from prompt"],
             inputs=[
-                io.Conditioning.Input("positive", tooltip="What the map shows, or what to keep in mind."),
-                io.Conditioning.Input("negative", tooltip="What to keep out."),
-                FinesseFactor.Input("factor", tooltip="From Load Factor."),
+                io.Conditioning.Input("positive", tooltip="What the map should show."),
+                io.Conditioning.Input("negative", tooltip="What the map must not show."),
+                FinesseFactor.Input("factor", tooltip="The factor from Load Factor."),
                 io.Float.Input(
                     "strength",
                     default=1.0,
                     min=0.0,
                     max=10.0,
                     step=0.01,
-                    tooltip="1 is as trained; 0 is the plain model, which draws pictures.",
+                    tooltip=(
+                        "Strength of the factor: 1 is as trained; 0 is the plain model, which draws pictures."
+                    ),
                 ),
                 io.Float.Input(
                     "start_percent",
@@ -49,7 +51,7 @@ class ApplyFactor(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.001,
-                    tooltip="Where in the sampling the factor sets in; 0 is the start.",
+                    tooltip="When the factor starts, as a fraction of the steps; 0 is the start.",
                 ),
                 io.Float.Input(
                     "end_percent",
@@ -57,20 +59,22 @@ class ApplyFactor(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.001,
-                    tooltip="Where in the sampling the factor ends; 1 is the end.",
+                    tooltip="When the factor ends, as a fraction of the steps; 1 is the end.",
                 ),
                 io.Autogrow.Input(
                     "parents",
                     optional=True,
                     template=io.Autogrow.TemplatePrefix(
-                        io.Latent.Input(PARENT, tooltip="A finished map that the factor reads, as latent."),
+                        io.Latent.Input(
+                            PARENT, tooltip="The latent of a finished map that the factor reads."
+                        ),
                         prefix=PARENT,
                         min=0,
                         max=MOST_PARENTS,
                     ),
                     tooltip=(
-                        "The latents of the maps that a later factor reads, in the order that Load Factor's "
-                        "report tells. Of one that is not linked the factor knows nothing."
+                        "The latents of the finished maps that the factor reads, in the order given in "
+                        "Load Factor's report. The factor works without those that are not linked."
                     ),
                 ),
             ],

@@ -24,9 +24,9 @@ class ChainFactor(io.ComfyNode):
             display_name="Chain Factor",
             category=CONDITION_MAPS,
             description=(
-                "Puts factors in a row for Sample Condition Maps, parents before the factors that read them: "
-                "say segmentation, then depth. A factor can have a prompt of its own, or a map of yours in "
-                "its place."
+                "Puts factors in a row for Sample Condition Maps: first segmentation, say, then depth, "
+                "which reads it. Parents come before the factors that read them. A factor can have a "
+                "prompt of its own, or be replaced by a map of yours."
             ),
             search_aliases=[
                 "FG-DM",
@@ -36,33 +36,45 @@ class ChainFactor(io.ComfyNode):
                 "depth from segmentation",
             ],
             inputs=[
-                FinesseFactor.Input("factor", tooltip="From Load Factor."),
+                FinesseFactor.Input("factor", tooltip="The factor from Load Factor."),
                 io.Float.Input(
                     "strength",
                     default=1.0,
                     min=0.0,
                     max=10.0,
                     step=0.01,
-                    tooltip="1 is as trained; 0 is the plain model, which draws pictures.",
+                    tooltip=(
+                        "Strength of the factor: 1 is as trained; 0 is the plain model, which draws pictures."
+                    ),
                 ),
-                FinesseFactorChain.Input("chain", optional=True, tooltip="The factors before this one."),
+                FinesseFactorChain.Input(
+                    "chain",
+                    optional=True,
+                    tooltip="The chain of factors before this one; unlinked, this factor is the first.",
+                ),
                 io.Conditioning.Input(
                     "positive",
                     optional=True,
-                    tooltip="A prompt for this factor alone. Without, it has that of Sample Condition Maps.",
+                    tooltip=(
+                        "A prompt for this factor alone. If unlinked, Sample Condition Maps' prompt is used."
+                    ),
                 ),
                 io.Image.Input(
                     "map",
                     optional=True,
                     tooltip=(
-                        "A map of yours in the factor's place: it is not sampled, and what comes after "
-                        "reads it. One for all candidates, or one for each."
+                        "A map of yours to use instead of sampling this factor; the factors after it "
+                        "read it. Give one map for all candidates, or one for each."
                     ),
                 ),
             ],
             outputs=[
                 FinesseFactorChain.Output(
-                    "chain", tooltip="Link it to the next Chain Factor, or to Sample Condition Maps."
+                    "chain",
+                    tooltip=(
+                        "The chain with this factor; link it to the next Chain Factor, or to Sample "
+                        "Condition Maps."
+                    ),
                 )
             ],
         )

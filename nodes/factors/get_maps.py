@@ -22,16 +22,19 @@ class GetFactorMaps(io.ComfyNode):
             display_name="Get Factor Maps",
             category=CONDITION_MAPS,
             description=(
-                "Takes one factor's maps, such as the depths, out of all that Sample Condition Maps drew: "
-                "all of them, or the one of a candidate."
+                "Takes the maps of one factor, such as depth, out of all that Sample Condition Maps "
+                "drew, for all candidates or for one."
             ),
             search_aliases=["FG-DM", "factor graph", "depth map", "pick map", "get map from batch"],
             inputs=[
-                FinesseFactorMaps.Input("all_maps", tooltip="From Sample Condition Maps."),
+                FinesseFactorMaps.Input("all_maps", tooltip="All maps from Sample Condition Maps."),
                 io.String.Input(
                     "condition",
                     default="depth",
-                    tooltip="Which maps: segmentation, depth, normal, sketch, pose, or a name of your own.",
+                    tooltip=(
+                        "Which factor's maps to take: segmentation, depth, normal, sketch, pose, or a "
+                        "name of your own."
+                    ),
                 ),
                 io.Int.Input(
                     "index",
@@ -40,14 +43,14 @@ class GetFactorMaps(io.ComfyNode):
                     max=4095,
                     optional=True,
                     tooltip=(
-                        "The candidate's place, from 0, such as Select Seed by Recall tells; -1 gives all."
+                        "The candidate's index, from 0, such as index of Select Seed by Recall; -1 takes all."
                     ),
                 ),
             ],
             outputs=[
                 io.Image.Output("maps", tooltip="The maps, for a ControlNet or an editor."),
-                io.Latent.Output("latents", tooltip="Their latents, as a parent for Apply Factor."),
-                io.Array.Output("seeds", tooltip="The seeds they were drawn with, in their order."),
+                io.Latent.Output("latents", tooltip="The maps' latents, as a parent for Apply Factor."),
+                io.Array.Output("seeds", tooltip="The seeds that the maps were drawn with, in their order."),
             ],
         )
 

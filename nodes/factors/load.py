@@ -36,13 +36,17 @@ class LoadFactor(io.ComfyNode):
             display_name="Load Factor",
             category=CONDITION_MAPS,
             description=(
-                "Loads what teaches Stable Diffusion to draw condition maps (FG-DM): segmentation, depth, "
-                "normal, sketch or pose. Reads what Finesse trains and the paper's authors' checkpoints."
+                "Loads a factor, which teaches Stable Diffusion to draw condition maps (FG-DM): "
+                "segmentation, depth, normal, sketch or pose. Reads the files that Finesse trains and "
+                "the checkpoints of the paper's authors."
             ),
             search_aliases=["FG-DM", "factor graph", "adapter", "segmentation from prompt", "load adapter"],
             inputs=[
                 FACTORS.combo(
-                    tooltip="A file in models/finesse_factors; .pth and .ckpt are the authors' checkpoints."
+                    tooltip=(
+                        "A file in models/finesse_factors; .pth and .ckpt are read as the authors' "
+                        "checkpoints."
+                    )
                 ),
                 io.Combo.Input(
                     "condition",
@@ -50,15 +54,23 @@ class LoadFactor(io.ComfyNode):
                     default=SEGMENTATION,
                     optional=True,
                     tooltip=(
-                        "What a .pth or .ckpt draws, for such a file does not say it; the authors' released "
-                        "one draws segmentations. A .safetensors knows it itself, and this is not read."
+                        "Which maps a .pth or .ckpt draws, since such a file does not say it; the "
+                        "authors' released one draws segmentations. A .safetensors says it itself and "
+                        "needs no choice here."
                     ),
                 ),
             ],
             outputs=[
-                FinesseFactor.Output("factor", tooltip="Link it to Apply Factor or Sample Condition Maps."),
+                FinesseFactor.Output(
+                    "factor",
+                    tooltip="The factor; link it to Apply Factor, Chain Factor or Sample Condition Maps.",
+                ),
                 io.String.Output(
-                    "report", tooltip="What it draws, in which palette, for which model, from which parents."
+                    "report",
+                    tooltip=(
+                        "What the factor draws, in which palette, for which base model and from which "
+                        "parents."
+                    ),
                 ),
             ],
         )

@@ -37,9 +37,9 @@ class SampleConditionMaps(io.ComfyNode):
             display_name="Sample Condition Maps",
             category=CONDITION_MAPS,
             description=(
-                "Draws many condition maps of a prompt, which are small and cheap, each with a seed of its "
-                "own that gives it again in a KSampler. Judge them with Select Seed by Recall, edit the "
-                "best, and make the picture of it with a ControlNet."
+                "Draws many small, cheap condition maps of a prompt, each from a seed of its own; the "
+                "same seed gives the same map in a KSampler. Judge them with Select Seed by Recall, edit "
+                "the best, and make the picture from it with a ControlNet."
             ),
             search_aliases=["FG-DM", "factor graph", "segmentation from prompt", "batch seeds", "best of n"],
             inputs=[*_inputs(), *_early_stop_inputs()],
@@ -47,8 +47,10 @@ class SampleConditionMaps(io.ComfyNode):
                 io.Image.Output("maps", tooltip="The maps of the chain's first sampled factor."),
                 io.Latent.Output("latents", tooltip="Their latents."),
                 io.Array.Output("seeds", tooltip="The seed of each map, for Select Seed by Recall."),
-                FinesseFactorMaps.Output("all_maps", tooltip="Those of every factor, for Get Factor Maps."),
-                io.String.Output("report", tooltip="What was drawn, dropped and left out."),
+                FinesseFactorMaps.Output(
+                    "all_maps", tooltip="The maps of every factor, for Get Factor Maps."
+                ),
+                io.String.Output("report", tooltip="How many candidates were drawn, dropped and skipped."),
             ],
             hidden=[io.Hidden.unique_id],
         )
@@ -107,8 +109,8 @@ def _inputs() -> list[io.Input]:
     return [
         io.Model.Input("model", tooltip="The base model that the factors were trained for."),
         io.Vae.Input("vae", tooltip="The base model's VAE."),
-        io.Conditioning.Input("positive", tooltip="What the maps show."),
-        io.Conditioning.Input("negative", tooltip="What to keep out."),
+        io.Conditioning.Input("positive", tooltip="What the maps should show."),
+        io.Conditioning.Input("negative", tooltip="What the map must not show."),
         io.MultiType.Input(
             "chain",
             types=[FinesseFactorChain, FinesseFactor],
@@ -129,7 +131,7 @@ def _inputs() -> list[io.Input]:
             min=16,
             max=MAX_SIDE,
             step=8,
-            tooltip="Of the maps, in pixels: what the factor was trained at, 256 for SD1.x.",
+            tooltip="Side of the maps in pixels. Use the size that the factor was trained at, 256 for SD1.x.",
         ),
         io.Int.Input(
             "height",
@@ -137,22 +139,27 @@ def _inputs() -> list[io.Input]:
             min=16,
             max=MAX_SIDE,
             step=8,
-            tooltip="Of the maps, in pixels: what the factor was trained at, 256 for SD1.x.",
+            tooltip="Side of the maps in pixels. Use the size that the factor was trained at, 256 for SD1.x.",
         ),
-        io.Int.Input("steps", default=10, min=1, max=1000, tooltip="Sampling steps; maps need few."),
+        io.Int.Input(
+            "steps", default=10, min=1, max=1000, tooltip="Number of sampling steps; maps need few."
+        ),
         *sampler_inputs(
             4.0,
             "sgm_uniform",
-            "Classifier-free guidance. At 1 the negative prompt is not read, in half the time.",
-            "Any of ComfyUI's; each map is the same as when its seed is sampled alone.",
+            (
+                "Classifier-free guidance. At 1 the negative prompt is not read, and sampling takes half "
+                "the time."
+            ),
+            "Which of ComfyUI's samplers to use; each map is the same as when its seed is sampled alone.",
         ),
         io.Combo.Input(
             "order",
             options=[TOGETHER, IN_TURN],
             default=TOGETHER,
             tooltip=(
-                "together: a factor reads its parents while they emerge, step by step. one after another: it "
-                "reads them finished, as a ControlNet does."
+                "together samples all factors at once, and each reads its parents while they emerge, "
+                "step by step. one after another lets each read finished maps, as a ControlNet does."
             ),
         ),
         io.Int.Input(
@@ -160,13 +167,18 @@ def _inputs() -> list[io.Input]:
             default=10,
             min=1,
             max=MOST,
-            tooltip="How many are sampled at once: as many as fit into memory. Does not change the maps.",
+            tooltip=(
+                "How many candidates are sampled at once; take as many as fit into memory. The maps do "
+                "not depend on it."
+            ),
         ),
     ]
 
 
 def _early_stop_inputs() -> list[io.Input]:
-    palette = palette_input(tooltip="What the segmentations are painted in; read only with objects.")
+    palette = palette_input(
+        tooltip="The palette that the segmentations are painted in; read only with objects."
+    )
     palette.optional = True
     return [
         palette,
@@ -175,11 +187,11 @@ def _early_stop_inputs() -> list[io.Input]:
             default="",
             optional=True,
             tooltip=(
-                "For early stop: what the maps should show, from Objects from Prompt or typed, with commas "
-                "between. Empty draws all candidates to the end."
+                "What the maps should show, for early stop: the list of Objects from Prompt, or typed, "
+                "separated by commas. Empty draws all candidates to the end."
             ),
         ),
-        minimal_area_input("The fraction of a map from which on an object counts as shown.", optional=True),
+        minimal_area_input("Smallest share of a map an object must cover to count.", optional=True),
         io.Float.Input(
             "stop_at",
             default=1.0,
@@ -187,7 +199,7 @@ def _early_stop_inputs() -> list[io.Input]:
             max=1.0,
             step=0.01,
             optional=True,
-            tooltip="With objects: no further pass is drawn once a map shows this fraction of them.",
+            tooltip="With objects, sampling stops after the pass in which a map shows this share of them.",
         ),
         io.Int.Input(
             "keep",
@@ -196,8 +208,8 @@ def _early_stop_inputs() -> list[io.Input]:
             max=MOST,
             optional=True,
             tooltip=(
-                "With objects: after half of the steps only this many of each pass go on, those that seem to "
-                "show most. 0 keeps all."
+                "With objects, how many candidates of each pass go on after half of the steps: those "
+                "that seem to show most of the objects. 0 keeps all."
             ),
         ),
         custom_palette_input(),

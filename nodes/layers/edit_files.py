@@ -1,4 +1,4 @@
-"""*Save Layered Edit* and *Load Layered Edit*: what was learnt of a photo, for another day."""
+"""*Save Layered Edit* and *Load Layered Edit*: store what was learnt from a photo, and bring it back."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ..types import Conditioning
 from .layer_training import text_width
 
 SUFFIX = ".safetensors"
-# What Save Layered Edit writes can be loaded, as core has it for LoRAs
+# Load Layered Edit also finds what Save Layered Edit writes, as ComfyUI's loader finds saved LoRAs
 FOLDER = add_folder(
     "finesse_layers", folder_paths.models_dir, folder_paths.get_output_directory(), suffixes=(SUFFIX,)
 )
@@ -34,7 +34,7 @@ EDITS = ModelFiles(
 
 
 class SaveLayeredEdit(io.ComfyNode):
-    """One file with the LoRA and the texts that it belongs to."""
+    """Writes one file with the LoRA and the texts that it belongs to."""
 
     @classmethod
     @override
@@ -44,25 +44,27 @@ class SaveLayeredEdit(io.ComfyNode):
             display_name="Save Layered Edit",
             category=LAYERS,
             description=(
-                "Saves what Fine-Tune Layers has learnt of a photo, together with the optimised texts, as "
-                "one file for Load Layered Edit. It goes to output/finesse_layers."
+                "Saves what Fine-Tune Layers has learnt from a photo, together with the optimised texts, "
+                "as one file for Load Layered Edit. The file goes to output/finesse_layers."
             ),
             search_aliases=["LayerDiffusion", "save lora", "save embedding", "export edit"],
             inputs=[
-                io.LoraModel.Input("lora", tooltip="lora of Fine-Tune Layers."),
-                io.Conditioning.Input("positive", tooltip="positive of Optimise Layers."),
+                io.LoraModel.Input("lora", tooltip="The lora that Fine-Tune Layers gives."),
+                io.Conditioning.Input("positive", tooltip="The positive that Optimise Layers gives."),
                 io.String.Input(
                     "filename_prefix",
                     default="edit",
-                    tooltip="The file's name, to which a number is added; may begin with subfolders.",
+                    tooltip="Name of the file, to which a number is added; it may begin with subfolders.",
                 ),
                 io.Conditioning.Input(
                     "object",
                     optional=True,
-                    tooltip="The object's text as CLIP Text Encode gives it, for Iterative Guidance.",
+                    tooltip="The object's text from CLIP Text Encode, saved for Iterative Guidance.",
                 ),
                 io.Conditioning.Input(
-                    "background", optional=True, tooltip="background of Optimise Layers, to mix it anew."
+                    "background",
+                    optional=True,
+                    tooltip="The background that Optimise Layers gives, to mix it in another share later.",
                 ),
             ],
             outputs=[],
@@ -95,7 +97,7 @@ class SaveLayeredEdit(io.ComfyNode):
 
 
 class LoadLayeredEdit(io.ComfyNode):
-    """The model with an edit's LoRA, and the edit's texts."""
+    """Gives the model with an edit's LoRA, and the edit's texts."""
 
     @classmethod
     @override
@@ -105,13 +107,15 @@ class LoadLayeredEdit(io.ComfyNode):
             display_name="Load Layered Edit",
             category=LAYERS,
             description=(
-                "Brings back what was learnt of a photo, without learning it again: the model with the LoRA "
-                "of the edit, and the optimised texts. Reads files of Save Layered Edit and of "
+                "Brings back what was learnt from a photo, without learning it again: the model with the "
+                "LoRA of the edit, and the optimised texts. Reads files of Save Layered Edit and of "
                 "finesse.training.layered, and refuses one that was made for another base model."
             ),
             search_aliases=["LayerDiffusion", "load lora", "load embedding", "import edit"],
             inputs=[
-                io.Model.Input("model", tooltip="The model that the edit was made with, as it was loaded."),
+                io.Model.Input(
+                    "model", tooltip="The base model that the edit was made with, straight from its loader."
+                ),
                 EDITS.combo(tooltip="A file in output/finesse_layers or models/finesse_layers."),
                 io.Float.Input(
                     "strength",
@@ -119,16 +123,20 @@ class LoadLayeredEdit(io.ComfyNode):
                     min=-10.0,
                     max=10.0,
                     step=0.05,
-                    tooltip="Of the LoRA: 1 is as learnt, 0 the plain model.",
+                    tooltip="Strength of the LoRA: 1 is as learnt, 0 is the plain model.",
                 ),
             ],
             outputs=[
-                io.Model.Output("model", tooltip="The model with the edit; link it to Iterative Guidance."),
-                io.Conditioning.Output("positive", tooltip="The whole edit."),
-                io.Conditioning.Output(
-                    "object", tooltip="The object's text, for Iterative Guidance; if it was saved."
+                io.Model.Output(
+                    "model", tooltip="The model with the edit's LoRA; link it to Iterative Guidance."
                 ),
-                io.Conditioning.Output("background", tooltip="The background alone, if it was saved."),
+                io.Conditioning.Output(
+                    "positive", tooltip="The text of the whole edit, for Iterative Guidance."
+                ),
+                io.Conditioning.Output(
+                    "object", tooltip="The object's text, if it was saved; link it to Iterative Guidance."
+                ),
+                io.Conditioning.Output("background", tooltip="The background's text, if it was saved."),
             ],
         )
 
@@ -156,7 +164,7 @@ class LoadLayeredEdit(io.ComfyNode):
 
 
 def _as_tensors(name: str, text: Conditioning) -> dict[str, Tensor]:
-    """What a file holds of a conditioning: its first embedding, and its pooled text if it has one."""
+    """Tensors that store a conditioning in a file: its first embedding, and its pooled text if it has one."""
     if not text:
         source = "the encoded text of the object" if name == OBJECT else f"{name} of Optimise Layers"
         raise ValueError(f"{name} holds no prompt; link {source}.")
@@ -177,14 +185,14 @@ def _as_text(edit: LayeredEdit, name: str, file: str) -> Conditioning | Executio
 
 
 def _check_fit(model: ModelPatcher, edit: LayeredEdit, file: str) -> None:
-    """ValueError when the edit was made with another model."""
+    """Raise ValueError when the edit was made with another model."""
     shapes = _layer_shapes(model.model)
     width, own = edit.embeddings[POSITIVE].shape[-1], text_width(model)
     misfit = edit.misfit(shapes)
     if width != own:
         misfit = f"its texts have {_told(width)} a token, and the model reads {_told(own)}"
     elif model.model.diffusion_model.num_classes and POSITIVE + POOLED not in edit.embeddings:
-        misfit = "it holds no pooled text, which the model reads besides"
+        misfit = "it holds no pooled text, which the model also reads"
     if misfit:
         name = type(model.model.model_config).__name__
         base = edit.metadata.get("finesse.base", "another model")
@@ -195,9 +203,9 @@ def _check_fit(model: ModelPatcher, edit: LayeredEdit, file: str) -> None:
 
 
 def _layer_shapes(base: nn.Module) -> dict[str, Sequence[int]]:
-    """Shapes of the weights by the layers' names in LoRAs, as the layers compute with them.
+    """Map each layer's name in LoRAs to the shape of its weight, as the layer computes with it.
 
-    A quantised model's state_dict has the shapes of packed numbers, of which several make a byte.
+    The state_dict of a quantised model has other shapes, since several numbers are packed into a byte.
     """
     stored, modules = base.state_dict(), dict(base.named_modules())
 

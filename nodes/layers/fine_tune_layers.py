@@ -1,4 +1,4 @@
-"""*Fine-Tune Layers*: the model taught a photo's object in its new background (LayerDiffusion)."""
+"""*Fine-Tune Layers*: teaches the model a photo's object and its new background (LayerDiffusion)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ REMEDIES = {
 
 
 class FineTuneLayers(io.ComfyNode):
-    """A LoRA of one photo's edit, and the model with it."""
+    """Learns one photo's edit as a LoRA, and gives it and the model with it."""
 
     @classmethod
     @override
@@ -51,17 +51,19 @@ class FineTuneLayers(io.ComfyNode):
             display_name="Fine-Tune Layers",
             category=LAYERS,
             description=(
-                "The second half of LayerDiffusion's learning: teaches a copy of the model the photo's "
-                "object and the reference's background from the optimised text. What was learnt comes as a "
-                "LoRA and as a model with it; the loaded model stays as it is."
+                "Teaches a copy of the model the photo's object and the reference's background, from the "
+                "optimised text: the second half of LayerDiffusion's learning. Gives what was learnt as "
+                "a LoRA, and the model with it; the loaded model stays as it is."
             ),
             search_aliases=["LayerDiffusion", "train lora", "DreamBooth", "finetune", "Imagic", "one image"],
             inputs=_inputs(),
             outputs=[
                 io.LoraModel.Output(
-                    "lora", tooltip="What was learnt, for Save Layered Edit and core's LoRA nodes."
+                    "lora", tooltip="What was learnt, for Save Layered Edit and ComfyUI's LoRA nodes."
                 ),
-                io.Model.Output("model", tooltip="The model with it; link it to Iterative Guidance."),
+                io.Model.Output(
+                    "model", tooltip="The model with what was learnt; link it to Iterative Guidance."
+                ),
                 io.LossMap.Output("loss_map", tooltip="The loss of every step, for Plot Loss Graph."),
             ],
             hidden=[io.Hidden.unique_id],
@@ -119,9 +121,9 @@ class FineTuneLayers(io.ComfyNode):
 def _inputs() -> list[io.Input]:
     weight = {"min": 0.0, "max": 1000.0, "step": 0.1}
     return [
-        io.Model.Input("model", tooltip="The model of Optimise Layers; it is not changed."),
-        io.Vae.Input("vae", tooltip="Encodes image and reference; the model's own."),
-        io.Conditioning.Input("positive", tooltip="The whole edit: positive of Optimise Layers."),
+        io.Model.Input("model", tooltip="The model that went into Optimise Layers; it is not changed."),
+        io.Vae.Input("vae", tooltip="The model's own VAE; it encodes image and reference."),
+        io.Conditioning.Input("positive", tooltip="The text of the whole edit: positive of Optimise Layers."),
         *picture_inputs(),
         io.Combo.Input(
             "weights",
@@ -133,28 +135,43 @@ def _inputs() -> list[io.Input]:
             ),
         ),
         io.Int.Input(
-            "rank", default=16, min=1, max=512, tooltip="Size of the low-rank LoRA; not read with full."
+            "rank", default=16, min=1, max=512, tooltip="Size of the low-rank LoRA; full does not use it."
         ),
-        io.Int.Input("steps", default=250, min=1, max=10000, tooltip="The paper has 250; fewer learn less."),
+        io.Int.Input(
+            "steps",
+            default=250,
+            min=1,
+            max=10000,
+            tooltip="How many steps to learn. The paper takes 250; fewer learn less.",
+        ),
         io.Float.Input(
             "learning_rate",
             default=0.0,
             min=0.0,
             max=1.0,
             step=1e-7,
-            tooltip=f"How far a step goes; 0 is {RATES[FULL]:f} (full), {RATES[LOW_RANK]:.4f} (low-rank).",
+            tooltip=f"How far each step goes; 0: {RATES[FULL]:f} (full), {RATES[LOW_RANK]:.4f} (low-rank).",
         ),
         io.Combo.Input(
             "balance",
             options=[*BALANCES, CUSTOM],
             default=next(iter(BALANCES)),
-            tooltip="How much the object counts against the background; custom reads the two weights below.",
+            tooltip=(
+                "How much the object's loss counts, compared with the background's; custom takes the two "
+                "weights below."
+            ),
         ),
         io.Float.Input(
-            "object_weight", default=2.0, **weight, tooltip="Of the object's loss, with balance custom."
+            "object_weight",
+            default=2.0,
+            **weight,
+            tooltip="Weight of the object's loss; used only when balance is custom.",
         ),
         io.Float.Input(
-            "background_weight", default=1.0, **weight, tooltip="Of the background's loss, with custom."
+            "background_weight",
+            default=1.0,
+            **weight,
+            tooltip="Weight of the background's loss; used only when balance is custom.",
         ),
         seed_input(SAME_SEED),
     ]

@@ -1,4 +1,4 @@
-"""*Iterative Guidance*: while sampling, every k-th step is guided by the object alone (LayerDiffusion)."""
+"""*Iterative Guidance*: guides every k-th sampling step by the object alone (LayerDiffusion)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ...core.layers.learning import object_steps
 from ..categories import LAYERS
 from ..types import Conditioning
 
-SAME_LEVEL = 1e-4  # by this share sigmas may differ that a sampler computed in two ways
+SAME_LEVEL = 1e-4  # relative difference allowed between one sigma computed in two ways
 
 # core's samplers that evaluate the model more than once a step, the first time before they report the step
 SEVERAL_A_STEP = frozenset(
@@ -41,9 +41,9 @@ class IterativeGuidance(io.ComfyNode):
             display_name="Iterative Guidance",
             category=LAYERS,
             description=(
-                "Keeps the subject itself while its action and its background change: every k-th step of the "
-                "sampling is guided by the object alone, the others by the whole edit (LayerDiffusion). "
-                "For SamplerCustomAdvanced; costs no more than CFG Guider."
+                "Keeps the subject recognisable while its action and its background change: every k-th "
+                "step of the sampling is guided by the object alone, the others by the whole edit "
+                "(LayerDiffusion). Link it to SamplerCustomAdvanced; it costs no more than CFG Guider."
             ),
             search_aliases=[
                 "guider",
@@ -53,13 +53,17 @@ class IterativeGuidance(io.ComfyNode):
                 "CFG guider",
             ],
             inputs=[
-                io.Model.Input("model", tooltip="The model that samples, fine-tuned to the edit or plain."),
-                io.Conditioning.Input("positive", tooltip="The whole edit: object and background together."),
+                io.Model.Input("model", tooltip="The model to sample with, fine-tuned to the edit or plain."),
+                io.Conditioning.Input(
+                    "positive", tooltip="Text of the whole edit: object and background together."
+                ),
                 io.Conditioning.Input(
                     "object",
-                    tooltip="The object's text alone, as CLIP Text Encode gives it: a dog jumping.",
+                    tooltip="Text of the object alone from CLIP Text Encode, such as a dog jumping.",
                 ),
-                io.Conditioning.Input("negative", tooltip="What to keep out, at every step."),
+                io.Conditioning.Input(
+                    "negative", tooltip="What the picture must not show; read at every step."
+                ),
                 io.Float.Input(
                     "cfg", default=7.5, min=0.0, max=100.0, step=0.1, round=0.01, tooltip="Guidance scale."
                 ),
@@ -68,13 +72,21 @@ class IterativeGuidance(io.ComfyNode):
                     default=2,
                     min=0,
                     max=10000,
-                    tooltip="Which steps take object: 2 is every second, 1 all of them, 0 none.",
+                    tooltip=(
+                        "How often a step is guided by object: 2 is every second step, 1 every step, 0 none."
+                    ),
                 ),
                 io.Float.Input(
-                    "start_percent", default=0.0, **percent, tooltip="Where in the sampling object sets in."
+                    "start_percent",
+                    default=0.0,
+                    **percent,
+                    tooltip="When the steps guided by object start, as a fraction of the sampling.",
                 ),
                 io.Float.Input(
-                    "end_percent", default=1.0, **percent, tooltip="Where it ends; positive does the rest."
+                    "end_percent",
+                    default=1.0,
+                    **percent,
+                    tooltip="When the steps guided by object end; positive guides all that follow.",
                 ),
             ],
             outputs=[io.Guider.Output("guider", tooltip="For SamplerCustomAdvanced.")],
@@ -95,7 +107,7 @@ class IterativeGuidance(io.ComfyNode):
     ) -> io.NodeOutput:
         if start_percent > end_percent:
             raise ValueError(
-                f"start_percent is {start_percent} and end_percent {end_percent}: nothing lies between them; "
+                f"start_percent is {start_percent} and end_percent {end_percent}: no step lies between them; "
                 "start at or before the end."
             )
         _check_prompts(positive=positive, object=object, negative=negative)
@@ -130,14 +142,14 @@ def _listed(numbers: set[int]) -> str:
 
 @dataclass(frozen=True)
 class Alternation:
-    """Which steps of a sampling are the object's: the k-th, 2k-th, … of all, where they lie in its range."""
+    """Chooses the object's steps of a sampling: the k-th, 2k-th, … of all, if they lie in its range."""
 
     every: int  # k, at least 1
     start: float  # share of the model's timesteps, as in ConditioningSetTimestepRange
     end: float
 
     def steps(self, levels: list[float], percent_to_sigma: Callable[[float], float]) -> frozenset[int]:
-        """The object's steps, counted from 0. `levels`: the sigma that each step begins at."""
+        """Numbers of the object's steps, from 0. `levels`: the sigma that each step begins at."""
         highest, lowest = percent_to_sigma(self.start), percent_to_sigma(self.end)
         chosen = object_steps([lowest <= sigma <= highest for sigma in levels], self.every)
         return frozenset(step for step, is_objects in enumerate(chosen) if is_objects)
@@ -160,12 +172,12 @@ class StepCounter:
         self._is_first = False
 
     def report(self, step: int) -> None:
-        """The sampler has evaluated the beginning of `step`."""
+        """Take note that the sampler has evaluated the beginning of `step`."""
         if self._several_a_step:
             self._reported, self._is_first = step, True
 
     def step_of(self, sigma: float) -> int:
-        """The step that an evaluation at `sigma`, the next one, belongs to."""
+        """Number of the step that the next evaluation, at `sigma`, belongs to."""
         step = self._begun_at(sigma)
         if self._reported is None:
             return step
@@ -183,9 +195,9 @@ class StepCounter:
 
 
 class AlternatingGuider(comfy.samplers.CFGGuider):
-    """Core's CFG guider with two positive sides, of which each step of the schedule takes one.
+    """ComfyUI's CFG guider with two positive sides; each step of the schedule uses one of them.
 
-    Either side is prepared together with the negative as if it were alone, so that areas, hooks and controls
+    Each side is prepared with the negative as if it were the only one, so that areas, hooks and controls
     of one leave no trace on the other, and a step costs what it costs in core's guider.
     """
 

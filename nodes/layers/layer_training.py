@@ -1,4 +1,4 @@
-"""What the nodes that learn a photo's layers share: inputs, memory, progress and failures."""
+"""Code shared by the nodes that learn a photo's layers: inputs, memory, progress and failures."""
 
 from __future__ import annotations
 
@@ -27,25 +27,27 @@ from .model_denoiser import TrainableModel, patched_by
 from .training_memory import check_memory, training_memory
 
 PREVIEW_EVERY = 3.0  # seconds; each costs a pass through the model
-SAME_SEED = "The same seed learns the same. It need not change for pictures with other seeds."
+SAME_SEED = "The same seed gives the same result. Leave it as it is to sample pictures with other seeds."
 
 Result = TypeVar("Result")
 
 
 def picture_inputs() -> list[io.Input]:
-    """The photo in layers."""
+    """Inputs of the photo, its object's mask and its new background."""
     return [
-        io.Image.Input("image", tooltip="The photo; its object is learnt from it."),
-        io.Mask.Input("mask", tooltip="1 on the object, of the photo's size, as Segment Object makes it."),
+        io.Image.Input("image", tooltip="The photo that shows the object to learn."),
+        io.Mask.Input(
+            "mask", tooltip="Mask of the object, 1 inside it, of the photo's size; Segment Object makes one."
+        ),
         io.Image.Input(
             "reference",
-            tooltip="The new background, of the photo's size, as Reference Background makes it.",
+            tooltip="Picture of the new background, of the photo's size; Reference Background makes one.",
         ),
     ]
 
 
 def seed_input(tooltip: str) -> io.Input:
-    """A seed that stays as it is from run to run, since all that follows from it would be learnt anew."""
+    """Input of a seed that is fixed from run to run, since a new one would mean learning everything again."""
     return io.Int.Input(
         "seed",
         default=0,
@@ -57,7 +59,7 @@ def seed_input(tooltip: str) -> io.Input:
 
 
 def object_mask(image: Tensor, mask: Tensor) -> Tensor:
-    """The mask (H, W) of one picture (1, H, W, 3 or 4); ValueError where one of them is not as it must be."""
+    """Mask (H, W) of one picture (1, H, W, 3 or 4), both checked; ValueError if either is unfit."""
     one_picture(image, "image")
     if not bool(unit_mask(mask).any()):
         raise ValueError("mask is empty (0 everywhere): paint the object, or link Segment Object (SAM).")
@@ -65,7 +67,7 @@ def object_mask(image: Tensor, mask: Tensor) -> Tensor:
 
 
 def one_picture(image: Tensor, name: str) -> None:
-    """ValueError unless it is one picture (1, H, W, 3 or 4), finite."""
+    """Raise ValueError unless `image` is one finite picture (1, H, W, 3 or 4)."""
     check_image(image, name)
     if len(image) != 1:
         raise ValueError(f"{name} holds {len(image)} pictures; link one (Get Image from Batch picks it).")
@@ -74,7 +76,7 @@ def one_picture(image: Tensor, name: str) -> None:
 def photo_layers(
     model: ModelPatcher, vae: Any, image: Tensor, mask: Tensor, reference: Tensor
 ) -> tuple[Layer, Layer]:
-    """The photo's object and the reference's background, as latents that the model reads, on its device."""
+    """Layers of the photo's object and the reference's background, as latents on the model's device."""
     selected = object_mask(image, mask)
     one_picture(reference, "reference")
     (height, width), size = image.shape[1:3], reference.shape[1:3]
@@ -102,7 +104,7 @@ def _encoded(model: ModelPatcher, vae: Any, pixels: Tensor) -> Tensor:
 
 
 def first_text(model: ModelPatcher, conditioning: Conditioning, name: str) -> tuple[Tensor, dict[str, Any]]:
-    """The embedding (1, L, D) and the values of a conditioning's first entry; ValueError if it is no text."""
+    """Embedding (1, L, D) and values of a conditioning's first entry; ValueError if it is no text."""
     if not conditioning:
         raise ValueError(f"{name} holds no prompt; link a conditioning such as CLIP Text Encode's.")
     embedding, values = conditioning[0]
@@ -118,7 +120,7 @@ def first_text(model: ModelPatcher, conditioning: Conditioning, name: str) -> tu
 
 
 def text_width(model: ModelPatcher) -> int | None:
-    """How many numbers a token has in the model's cross-attention; None for one that has no such."""
+    """How many numbers a token has in the model's cross-attention; None for a model without one."""
     return model.model.model_config.unet_config.get("context_dim")
 
 
@@ -131,7 +133,7 @@ def learn(
     remedy: str,
     work: Callable[[TrainableModel], Result],
 ) -> Result:
-    """`work` on the model as a denoiser, if there is memory for it; the model itself stays as it is.
+    """Run `work` on the model as a denoiser, if there is memory for it; the model itself is not changed.
 
     rank, tokens: as of `training_memory`. remedy: what to do when the memory does not suffice.
     """
@@ -144,25 +146,25 @@ def learn(
         if not comfy.model_management.is_oom(error):
             if isinstance(error, RuntimeError) and (patches := patched_by(model)):
                 raise ValueError(
-                    f"model is patched by {', '.join(patches)}, through which nothing can be learnt. Link "
+                    f"model is patched by {', '.join(patches)}, and gradients cannot pass through that. Link "
                     "model here as it is before that patch, LoRAs may stay, and patch it behind the "
                     f"learning, before the sampler. (torch says: {error})"
                 ) from error
             raise
-    # not in the handler, which would keep what was computed in memory
+    # raised outside the handler, which would keep what was computed in memory
     comfy.model_management.unload_all_models()
     comfy.model_management.soft_empty_cache()
     raise ValueError(f"{model.load_device} ran out of memory while learning; {remedy}")
 
 
 def batch_of(layers: Sequence[Layer]) -> tuple[int, int, int, int]:
-    """The shape of the latents that are learnt from at once."""
+    """Shape of the latents in one batch of learning."""
     _, channels, height, width = layers[0].latent.shape
     return len(layers), channels, height, width
 
 
 def run(steps: Steps, model: ModelPatcher) -> tuple[tuple[Tensor, ...], list[float]]:
-    """Embeddings and losses of all steps, shown as they go; the loop is closed whatever happens."""
+    """Run all steps and show progress; -> embeddings and losses. The loop is closed whatever happens."""
     previewer = latent_preview.get_previewer(model.load_device, model.model.latent_format)
     bar: comfy.utils.ProgressBar | None = None
     losses: list[Tensor] = []

@@ -1,4 +1,4 @@
-"""ComfyUI's MODEL as a denoiser (x_t, t, cond) -> eps, with gradients to the texts or to its weights."""
+"""Wraps ComfyUI's MODEL as a denoiser (x_t, t, cond) -> eps, with gradients to texts or weights."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from .model_mirror import (
 )
 from .training_memory import compute_dtype
 
-PREFIX = "diffusion_model."  # of the UNet's weights in ComfyUI's names, and so in LORA_MODEL
+PREFIX = "diffusion_model."  # before the UNet's weights in ComfyUI's names, and so in LORA_MODEL
 FULL_TYPES = (torch.float32, torch.float16, torch.bfloat16)
 
 
 class TrainableModel:
-    """A MODEL as a denoiser, for the length of a `with` block; the MODEL itself stays as it is.
+    """Makes a MODEL a denoiser for the length of a `with` block; the MODEL itself is not changed.
 
         with TrainableModel(model, positive[0][1]) as denoiser:
             parameters = denoiser.add_low_rank(16, seed=0)
@@ -63,9 +63,7 @@ class TrainableModel:
         self._given = self._model = model
         self._values = {name: value for name, value in (values or {}).items() if name != "cross_attn"}
         if model.get_model_object("diffusion_model").num_classes and "pooled_output" not in self._values:
-            raise ValueError(
-                "model reads a pooled text besides the prompt; link a conditioning that has one."
-            )
+            raise ValueError("model also reads a pooled text; link a conditioning that has one.")
         self._memory, self._recompute = memory, recompute
         self._low_rank: dict[str, LoraDiff] = {}
         self._start: dict[str, Tensor] = {}
@@ -80,7 +78,7 @@ class TrainableModel:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             stack.callback(self._leave)
-            # weights that ComfyUI pages in as they are used cannot be shared; core loads them anew
+            # weights that ComfyUI pages in as they are used cannot be shared; ComfyUI loads them again
             is_paged = self._given.is_dynamic()
             self._model = self._given.clone(disable_dynamic=True) if is_paged else self._given
             comfy.model_management.load_models_gpu(
@@ -113,7 +111,7 @@ class TrainableModel:
             comfy.model_management.unload_model_and_clones(self._model)
 
     def __call__(self, x_t: Tensor, t: Tensor, cond: Tensor) -> Tensor:
-        """eps (B, C, h, w), float32, of latents alpha_t x_0 + sigma_t eps as the model processes them.
+        """Predict eps (B, C, h, w), float32, in latents alpha_t x_0 + sigma_t eps in the model's own scale.
 
         x_t: (B, C, h, w). t: (B,) whole timesteps of `schedule`. cond: (B or 1, L, D) embeddings of texts.
         """
@@ -136,9 +134,9 @@ class TrainableModel:
         return alpha * output + noise * x  # Salimans and Ho 2022, from v = alpha eps - sigma x_0
 
     def _extra(self, x: Tensor) -> dict[str, Tensor]:
-        """What else the UNet reads, by its input's name: labels of an SDXL, an inpainting model's mask."""
+        """Other inputs of the UNet by name: labels of an SDXL, an inpainting model's mask."""
         with torch.no_grad():
-            height, width = x.shape[2] * 8, x.shape[3] * 8  # as core's sampling takes them where none are set
+            height, width = x.shape[2] * 8, x.shape[3] * 8  # ComfyUI's sampling uses these where none are set
             given = {"width": width, "height": height, "latent_image": torch.zeros_like(x), **self._values}
             conds = self._model.model.extra_conds(
                 noise=x, device=self.device, prompt_type="positive", **given
@@ -147,7 +145,7 @@ class TrainableModel:
             return {name: ordinary(cond.cond).to(x.device, self.dtype) for name, cond in batched.items()}
 
     def add_low_rank(self, rank: int, seed: int) -> list[nn.Parameter]:
-        """Low-rank layers on every linear and 2D convolution; they begin at no change. -> what is trained.
+        """Add low-rank layers, without effect at first, to linear and 2D convolutions. -> what is trained.
 
         Each is (rank, in) uniform in ±1/sqrt(in), a function of `seed` and of diffusers' name of the layer,
         and (out, rank) zero, float32.
@@ -156,7 +154,7 @@ class TrainableModel:
         names = _diffusers_layers(self._model)
         for name, layer in matrices(self._unet):
             down, up = initial_low_rank(names.get(name, name), rank, layer.weight.shape, seed)
-            with torch.random.fork_rng(devices=[]):  # of which core's class draws what it then overwrites
+            with torch.random.fork_rng(devices=[]):  # core's class draws values here that are overwritten
                 adapter = LoraDiff((up, down, float(rank), None, None, None)).to(self.device)
             add_low_rank(layer, adapter)
             self._low_rank[PREFIX + name] = adapter
@@ -164,13 +162,13 @@ class TrainableModel:
         return [part for part in trained if part.requires_grad]
 
     def full_weights(self) -> list[nn.Parameter]:
-        """The UNet's own weights, as trainable copies in float32. -> what is trained."""
+        """Make the UNet's own weights trainable, as copies in float32. -> what is trained."""
         self._check_untrained()
         for layer_name, layer in self._unet.named_modules():
             for name, weight in layer.named_parameters(recurse=False):
                 self._start[f"{PREFIX}{layer_name}.{name}"] = weight.detach().cpu()
                 setattr(layer, name, nn.Parameter(weight.detach().to(torch.float32, copy=True)))
-        self._unload()  # the copies have taken the weights' place
+        self._unload()  # the copies have replaced the weights
         return list(self._unet.parameters())
 
     def _check_untrained(self) -> None:
@@ -178,7 +176,7 @@ class TrainableModel:
             raise ValueError("the model is being trained already; choose low-rank or full weights, once.")
 
     def lora(self) -> dict[str, Tensor]:
-        """LORA_MODEL of the low-rank layers as they are now, on the CPU, float32."""
+        """Return the low-rank layers as they are now: a LORA_MODEL on the CPU, float32."""
         return {
             f"{layer}.{name}": value.detach().cpu().clone()
             for layer, adapter in self._low_rank.items()
@@ -186,7 +184,7 @@ class TrainableModel:
         }
 
     def difference(self) -> dict[str, Tensor]:
-        """LORA_MODEL of the full weights' change, on the CPU; float32 for a float32 model, else float16."""
+        """Change of the full weights: a LORA_MODEL on the CPU, float32 for a float32 model, else float16."""
         found = {}
         for name, weight in self._unet.named_parameters():
             start = self._start[PREFIX + name]
@@ -198,7 +196,7 @@ class TrainableModel:
 
 
 def _diffusers_layers(model: Any) -> dict[str, str]:
-    """diffusers' name of each layer of the UNet by ComfyUI's."""
+    """Map ComfyUI's name of each layer of the UNet to diffusers' name."""
     names = comfy.utils.unet_to_diffusers(model.model.model_config.unet_config)
     # backwards, since of two names for an SDXL's labels the first is the one that its UNet has
     pairs = sorted(names.items(), reverse=True)
@@ -206,7 +204,7 @@ def _diffusers_layers(model: Any) -> dict[str, str]:
 
 
 def check_trainable(model: Any) -> None:
-    """ValueError for a MODEL that `TrainableModel` does not take."""
+    """Raise ValueError for a MODEL that `TrainableModel` cannot train."""
     unet, sampling = model.get_model_object("diffusion_model"), model.get_model_object("model_sampling")
     kind = type(sampling).calculate_denoised
     known = kind in (EPS.calculate_denoised, V_PREDICTION.calculate_denoised)
@@ -221,7 +219,7 @@ def check_trainable(model: Any) -> None:
 
 
 def patched_by(model: Any) -> list[str]:
-    """Whose functions stand in a MODEL's computation, which may keep gradients from passing; LoRAs do not."""
+    """Names of patches in a MODEL's computation that may stop gradients; LoRAs are not among them."""
     options = model.model_options["transformer_options"]
     patches = [*options.get("patches", {}).values()]
     replacing = [each.values() for each in options.get("patches_replace", {}).values()]
@@ -232,12 +230,12 @@ def patched_by(model: Any) -> list[str]:
 
 
 def _reachable(tensor: Tensor) -> Tensor:
-    """`tensor` as autograd takes it, with its history if it has one."""
+    """Return `tensor` in a form that autograd accepts, with its history if it has one."""
     return ordinary(tensor) if tensor.is_inference() else tensor
 
 
 def _options(model: Any) -> dict[str, Any]:
-    """The UNet's options as core's sampling sets them up: the MODEL's patches and wrappers."""
+    """Options of the UNet, set up as in ComfyUI's sampling: the MODEL's patches and wrappers."""
     options = comfy.model_patcher.create_model_options_clone(model.model_options)["transformer_options"]
     for name, added in (("wrappers", model.wrappers), ("callbacks", model.callbacks)):
         comfy.patcher_extension.merge_nested_dicts(options.setdefault(name, {}), added, copy_dict1=False)

@@ -1,8 +1,8 @@
-"""A second face of a loaded UNet, for gradients: the same weights in memory, modules of its own.
+"""Mirrors a loaded UNet for gradients: new modules over the same weights in memory.
 
-ComfyUI loads weights in inference mode, and autograd refuses such tensors. A mirror has the loaded model's
-modules anew, over the memory that holds its weights: nothing that is done to the mirror (trainable copies,
-low-rank layers, checkpoints) touches the loaded model, and dropping it leaves nothing behind.
+ComfyUI loads weights in inference mode, and autograd refuses such tensors. A mirror has modules of its own
+that use the loaded model's weights in place: nothing that is done to the mirror (trainable copies, low-rank
+layers, checkpoints) changes the loaded model, and dropping it leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-BLOCKS = (ResBlock, BasicTransformerBlock)  # what is computed again in the backward pass
+BLOCKS = (ResBlock, BasicTransformerBlock)  # blocks that are computed again in the backward pass
 
 
 def ordinary(tensor: Tensor) -> Tensor:
-    """`tensor` without history, as autograd takes it: made in inference mode or not, its memory is shared."""
+    """Detach `tensor` for autograd, even if it was made in inference mode; the memory is shared."""
     if not tensor.is_inference():
         return tensor.detach()
     with torch.inference_mode(False):
@@ -33,10 +33,10 @@ def ordinary(tensor: Tensor) -> Tensor:
 
 
 def mirror(module: nn.Module, device: torch.device) -> nn.Module:
-    """`module` anew, on `device`: its weights are frozen and, where they lie there already, shared.
+    """Copy `module` to `device` with frozen weights; those that are already on the device are shared.
 
     What ComfyUI applies to weights as it casts them (LoRAs on offloaded weights, wrappers) is kept, and each
-    layer casts to the type of its input. To be called outside inference mode.
+    layer casts to the type of its input. Call it outside inference mode.
     """
     memo: dict[int, Any] = {}
     for tensor in (*module.parameters(), *module.buffers()):
@@ -54,7 +54,7 @@ def mirror(module: nn.Module, device: torch.device) -> nn.Module:
 
 
 def attention_with_gradient(chosen: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
-    """Torch's own attention in place of the chosen one, which may lack a backward pass (sage, flash).
+    """Use torch's own attention instead of the chosen one, which may lack a backward pass (sage, flash).
 
     For the UNet's option `optimized_attention_override`.
     """
@@ -62,14 +62,14 @@ def attention_with_gradient(chosen: Callable[..., Tensor], *args: Any, **kwargs:
 
 
 def passing_gradients(patch: Callable[..., Any]) -> Callable[..., Any]:
-    """The patch, with a RuntimeError where a gradient goes in and none comes out, which would go unseen."""
+    """Wrap a patch to raise RuntimeError where it drops a gradient, which would otherwise go unnoticed."""
 
     @functools.wraps(patch)
     def run(*args: Any, **kwargs: Any) -> Any:
         result = patch(*args, **kwargs)
         has_gradient = [any(tensor.requires_grad for tensor in _tensors(each)) for each in (args, result)]
         if torch.is_grad_enabled() and has_gradient == [True, False]:
-            raise RuntimeError("what it computes has no gradient")
+            raise RuntimeError("its result has no gradient")
         return result
 
     return run
@@ -85,7 +85,7 @@ def _tensors(value: Any) -> Iterator[Tensor]:
 
 
 def compute_blocks_again(unet: nn.Module) -> None:
-    """Gradient checkpointing: each residual and transformer block of a mirror keeps its inputs only."""
+    """Turn on gradient checkpointing: residual and transformer blocks of a mirror keep only their inputs."""
     for block in unet.modules():
         if isinstance(block, BLOCKS):
             block.forward = _computed_again(block.forward)
@@ -93,7 +93,7 @@ def compute_blocks_again(unet: nn.Module) -> None:
 
 def _computed_again(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
     def run(*args: Any, **kwargs: Any) -> Tensor:
-        # the UNet writes into its options as it goes on; a block must find them again as they were
+        # the UNet changes its options as it runs; a block that runs again needs them as they were
         kwargs = {name: dict(value) if isinstance(value, dict) else value for name, value in kwargs.items()}
         return checkpoint(forward, *args, use_reentrant=False, **kwargs)
 
@@ -101,16 +101,16 @@ def _computed_again(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 def matrices(unet: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Name and module of every layer that a low rank fits: linear ones and plain 2D convolutions."""
+    """Name and module of every layer that can have low-rank weights: linear and plain 2D convolutions."""
     for name, layer in unet.named_modules():
         if isinstance(layer, nn.Linear) or (isinstance(layer, nn.Conv2d) and layer.groups == 1):
             yield name, layer
 
 
 def add_low_rank(layer: nn.Module, adapter: LoraDiff) -> None:
-    """Let a mirror's layer also compute the adapter's up(down(x)) (Hu et al. 2022), in the type of its input.
+    """Make a mirror's layer also compute the adapter's up(down(x)) (Hu et al. 2022), in its input's type.
 
-    Apart from the weight, so that a small change is not lost to the weight's rounding in half precision.
+    The adapter is not added to the weight, whose rounding in half precision would lose a small change.
     """
     forward = layer.forward
 

@@ -1,4 +1,4 @@
-"""*Optimise Layers*: texts fitted to a photo's object and to its new background (LayerDiffusion)."""
+"""*Optimise Layers*: fits texts to a photo's object and to its new background (LayerDiffusion)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REMEDY = "make image, mask and reference smaller, or run on a card with more mem
 
 
 class OptimiseLayers(io.ComfyNode):
-    """The embeddings of two texts, fitted to the layers of a photo, and their mixture."""
+    """Fits the embeddings of two texts to the layers of a photo, and mixes them."""
 
     @classmethod
     @override
@@ -31,10 +31,10 @@ class OptimiseLayers(io.ComfyNode):
             display_name="Optimise Layers",
             category=LAYERS,
             description=(
-                "The first half of LayerDiffusion's learning: fits the object's text to the object in the "
-                "photo and the background's text to the reference, and mixes the two. The model stays as it "
-                "is. Link positive to Fine-Tune Layers and to Iterative Guidance, which takes the object's "
-                "text as you encoded it."
+                "Fits the object's text to the object in the photo and the background's text to the "
+                "reference, and mixes the two: the first half of LayerDiffusion's learning. The model "
+                "stays as it is. Link positive to Fine-Tune Layers and to Iterative Guidance; give "
+                "Iterative Guidance the object's text as you encoded it, not the fitted one."
             ),
             search_aliases=[
                 "LayerDiffusion",
@@ -44,17 +44,25 @@ class OptimiseLayers(io.ComfyNode):
                 "inversion",
             ],
             inputs=[
-                io.Model.Input("model", tooltip="A Stable Diffusion (1.x, 2.x, SDXL); it is not changed."),
-                io.Vae.Input("vae", tooltip="Encodes image and reference; the model's own."),
+                io.Model.Input(
+                    "model", tooltip="A Stable Diffusion model (1.x, 2.x or SDXL); it is not changed."
+                ),
+                io.Vae.Input("vae", tooltip="The model's own VAE; it encodes image and reference."),
                 io.Conditioning.Input(
-                    "object", tooltip="What the object shall be: a dog jumping. Its first text is taken."
+                    "object",
+                    tooltip="Text of the object, such as a dog jumping; of several texts the first is used.",
                 ),
                 io.Conditioning.Input(
-                    "background", tooltip="What shall be around it: a forest. Its first text is taken."
+                    "background",
+                    tooltip="Text of the background, such as a forest; of several texts the first is used.",
                 ),
                 *picture_inputs(),
                 io.Int.Input(
-                    "steps", default=500, min=1, max=10000, tooltip="The paper has 500; fewer learn less."
+                    "steps",
+                    default=500,
+                    min=1,
+                    max=10000,
+                    tooltip="How many steps to learn. The paper takes 500; fewer learn less.",
                 ),
                 io.Float.Input(
                     "learning_rate",
@@ -62,7 +70,7 @@ class OptimiseLayers(io.ComfyNode):
                     min=1e-7,
                     max=1.0,
                     step=1e-5,
-                    tooltip="How far a step goes; the paper has 0.001.",
+                    tooltip="How far each step goes; the paper takes 0.001.",
                 ),
                 io.Float.Input(
                     "alpha",
@@ -70,15 +78,20 @@ class OptimiseLayers(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.01,
-                    tooltip="The object's share in positive; the background has the rest.",
+                    tooltip="The object's share of the mixture in positive; the rest is the background's.",
                 ),
                 seed_input(SAME_SEED),
             ],
             outputs=[
-                io.Conditioning.Output("positive", tooltip="The whole edit: object and background, mixed."),
+                io.Conditioning.Output(
+                    "positive", tooltip="The text of the whole edit: object and background mixed."
+                ),
                 io.Conditioning.Output(
                     "object",
-                    tooltip="The object's text, fitted to the photo; Iterative Guidance takes the plain one.",
+                    tooltip=(
+                        "The object's text, fitted to the photo. Iterative Guidance takes the plain text "
+                        "instead."
+                    ),
                 ),
                 io.Conditioning.Output(
                     "background", tooltip="The background's text, fitted to the reference."
@@ -127,6 +140,6 @@ class OptimiseLayers(io.ComfyNode):
 
 
 def _pooled(*values: dict[str, Any]) -> list[Tensor]:
-    """The pooled texts (1, P), for which each layer has its own; none if there are none to pair."""
+    """Pooled texts (1, P), one for each layer; empty unless both layers have one."""
     found = [value.get(POOLED) for value in values]
     return found if all(isinstance(pooled, Tensor) for pooled in found) else []

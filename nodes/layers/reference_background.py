@@ -1,4 +1,4 @@
-"""*Reference Background*: how an edited photo's background shall look, as a picture (LayerDiffusion)."""
+"""*Reference Background*: makes a picture of an edited photo's new background (LayerDiffusion)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DRAW, KEEP = "draw", "keep"
 
 
 class ReferenceBackground(io.ComfyNode):
-    """A background without the object: drawn, kept, or given."""
+    """Gives a background without the object: drawn, kept from the photo, or your own."""
 
     @classmethod
     @override
@@ -46,7 +46,13 @@ class ReferenceBackground(io.ComfyNode):
             search_aliases=["LayerDiffusion", "remove object", "inpaint background", "replace background"],
             inputs=_inputs(),
             outputs=[
-                io.Image.Output("reference", tooltip="The background, of the photo's size, for both nodes.")
+                io.Image.Output(
+                    "reference",
+                    tooltip=(
+                        "The background, of the photo's size; link it to Optimise Layers and to "
+                        "Fine-Tune Layers."
+                    ),
+                )
             ],
         )
 
@@ -90,37 +96,43 @@ class ReferenceBackground(io.ComfyNode):
 def _inputs() -> list[io.Input]:
     return [
         io.Model.Input(
-            "model", tooltip="Draws the background; to keep the photo's, best an inpainting model."
+            "model",
+            tooltip="The model that draws the background; to keep the photo's, an inpainting model is best.",
         ),
-        io.Vae.Input("vae", tooltip="The model's own."),
-        io.Image.Input("image", tooltip="The photo, whose size the reference gets."),
-        io.Mask.Input("mask", tooltip="1 on the object, of the photo's size, as Segment Object makes it."),
+        io.Vae.Input("vae", tooltip="The model's own VAE."),
+        io.Image.Input("image", tooltip="The photo; the reference gets its size."),
+        io.Mask.Input(
+            "mask", tooltip="Mask of the object, 1 inside it, of the photo's size; Segment Object makes one."
+        ),
         io.Conditioning.Input(
-            "positive", tooltip="The background's text; of keep, what lies behind the object."
+            "positive", tooltip="Text of the new background; with keep, text of what lies behind the object."
         ),
-        io.Conditioning.Input("negative", tooltip="What to keep out."),
+        io.Conditioning.Input("negative", tooltip="What the picture must not show."),
         seed_input("The same seed gives the same background."),
         io.Int.Input("steps", default=30, min=1, max=10000, tooltip="Sampling steps."),
-        *sampler_inputs(7.5, "karras", "Guidance scale.", "Any of ComfyUI's samplers."),
+        *sampler_inputs(7.5, "karras", "Guidance scale.", "Which of ComfyUI's samplers to use."),
         io.Combo.Input(
             "source",
             options=[DRAW, KEEP],
             default=DRAW,
             tooltip=(
-                "draw: a new background from the text. keep: the photo's own, with the object removed; what "
-                "lies outside the mask and a rim around it stays as it is."
+                "draw makes a new background from the text. keep takes the photo's own and removes the "
+                "object; everything outside the mask and a rim around it stays as it is."
             ),
         ),
         io.Image.Input(
             "background",
             optional=True,
-            tooltip="One of your own: cropped at its middle and resized to the photo; nothing is drawn.",
+            tooltip=(
+                "A picture of your own to use as the background: its middle is cropped and resized to "
+                "the photo, and nothing is drawn."
+            ),
         ),
     ]
 
 
 def fitted(picture: Tensor, width: int, height: int) -> Tensor:
-    """The middle of a picture (B, h, w, C) in the proportions of `width` x `height`, at that size."""
+    """Crop the middle of a picture (B, h, w, C) to the proportions of `width` x `height`, and resize it."""
     h, w = picture.shape[1:3]
     rows, columns = min(h, max(1, round(w * height / width))), min(w, max(1, round(h * width / height)))
     middle = Box((w - columns) // 2, (h - rows) // 2, columns, rows)
@@ -132,7 +144,7 @@ def fitted(picture: Tensor, width: int, height: int) -> Tensor:
 
 
 def _without_object(mask: Tensor, cell: int) -> PlannedEdit:
-    """An edit of the whole cells that the object (H, W), grown by one, touches."""
+    """Plan an edit of all latent cells that the object (H, W) touches, grown by one cell."""
     height, width = mask.shape
     edit = plan_edit(
         [Box(0, 0, width, height)],
@@ -146,7 +158,7 @@ def _without_object(mask: Tensor, cell: int) -> PlannedEdit:
     )
     if bool(edit.region.alpha[:, :height, :width].all()):
         raise ValueError(
-            f"mask and the {cell} px around it leave nothing of the photo to keep; choose draw as source."
+            f"mask and the {cell} px around it leave no part of the photo to keep; choose draw as source."
         )
     return edit
 
@@ -160,7 +172,7 @@ def _sample(
     seed: int,
     settings: Sampling,
 ) -> Tensor:
-    """The picture (1, h, w, 3) of a stock KSampler and VAE Decode."""
+    """Sample a picture (1, h, w, 3) as a stock KSampler and VAE Decode do."""
     samples = comfy.sample.sample(
         model,
         comfy.sample.prepare_noise(latent["samples"], seed),

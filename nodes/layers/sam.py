@@ -1,4 +1,4 @@
-"""Segment Anything models from models/sams, run by transformers' own code."""
+"""Runs Segment Anything models from models/sams with transformers' own code."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ SAMS = ModelFiles("checkpoint", FOLDER, f"Take {PUBLISHED} of Meta's Segment Any
 
 
 def load_sam(name: str) -> Sam:
-    """The model in the file `name`; the same object until the file changes or ComfyUI unloads it.
+    """Load the model in the file `name`; the same object until the file changes or ComfyUI unloads it.
 
-    Raises ValueError as `SAMS.path` and `read_sam` do, and for a file with other weights than the model's.
+    Raises ValueError as `SAMS.path` and `read_sam` do, and for a file whose weights do not fit the model.
     """
     path = SAMS.path(name)
     return LOADED.get(SAMS.fingerprint(name), lambda: _loaded(path))
@@ -38,13 +38,13 @@ def _loaded(path: Path) -> Sam:
 
 
 class Sam:
-    """A model held by ComfyUI. side: of the square that it sees. size: what it is called, such as ViT-B."""
+    """A model held by ComfyUI. side: pixels of the square that it sees. size: its name, such as ViT-B."""
 
     def __init__(self, file: SamFile, name: str) -> None:
         # ComfyUI brings transformers with it, but importing this takes seconds
         from transformers import SamConfig, SamModel
 
-        with torch.device("meta"):  # random weights of 600 million would only be thrown away
+        with torch.device("meta"):  # up to 600 million random weights would only be thrown away
             network = SamModel(SamConfig(**file.config))
         expected = {key: tensor.shape for key, tensor in network.state_dict().items()}
         given = {key: tensor.shape for key, tensor in file.tensors.items()}
@@ -60,10 +60,10 @@ class Sam:
         self.patcher = held(network.requires_grad_(False))
         cells = file.tensors[POSITIONS][..., 0].numel()
         heads = file.config["vision_config"]["num_attention_heads"]
-        self._needed = 3 * 4 * heads * cells**2  # bytes: attention among all cells, and copies of it
+        self._needed = 3 * 4 * heads * cells**2  # bytes of the attention among all cells, and copies of it
 
     def embedding(self, picture: Tensor) -> Tensor:
-        """What the model knows of a picture (H, W, 3) in [0, 1], for `masks`; on the model's device."""
+        """Encode a picture (H, W, 3) in [0, 1] for `masks`; the embedding is on the model's device."""
         comfy.model_management.load_models_gpu(
             [self.patcher], memory_required=self._needed, force_full_load=True
         )

@@ -1,4 +1,4 @@
-"""*Segment Object (SAM)*: the mask of one object of a picture, by a box, by points or by itself."""
+"""*Segment Object (SAM)*: finds the mask of one object, by a box, by points or without either."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from ..categories import LAYERS
 from ..progress_text import show_text
 from .sam import SAMS, Sam, as_prompt, load_sam
 
-GRID = 16  # points a side; the largest object is not missed by fewer than the paper's 32
+GRID = 16  # points a side; the paper's 32 are not needed to find the largest object
 POINTS_AT_ONCE = 16
 
 
 class SegmentObject(io.ComfyNode):
-    """A mask and a box of one object in each picture."""
+    """Gives a mask and a box of one object in each picture."""
 
     @classmethod
     @override
@@ -37,13 +37,13 @@ class SegmentObject(io.ComfyNode):
             display_name="Segment Object (SAM)",
             category=LAYERS,
             description=(
-                "Finds the mask of one object with Meta's Segment Anything: the one in a box, the one at the "
-                "points you give, or, with neither, the largest that is not background. Any other mask works "
-                "as well where this one is used."
+                "Finds the mask of one object with Meta's Segment Anything: the object in a box, the "
+                "object at points that you give, or, with neither, the largest object that is not "
+                "background. You can use any other mask in place of this one."
             ),
             search_aliases=["segment anything", "SAM", "mask", "cut out", "foreground", "LayerDiffusion"],
             inputs=[
-                io.Image.Input("image", tooltip="The picture; of a batch each picture gets a mask."),
+                io.Image.Input("image", tooltip="The picture; each picture of a batch gets a mask."),
                 SAMS.combo(
                     tooltip="A file of the original Segment Anything in models/sams: sam_vit_b, _l or _h."
                 ),
@@ -57,19 +57,21 @@ class SegmentObject(io.ComfyNode):
                     "positive_coords",
                     optional=True,
                     default="",
-                    tooltip='Points in the object, in pixels: [{"x": 120, "y": 80}], or 120, 80; 30, 40.',
+                    tooltip='Points on the object, in pixels: [{"x": 120, "y": 80}], or 120, 80; 30, 40.',
                 ),
                 io.String.Input(
                     "negative_coords",
                     optional=True,
                     default="",
-                    tooltip="Points that do not belong to the object, written the same way.",
+                    tooltip="Points outside the object, written like positive_coords.",
                 ),
             ],
             outputs=[
                 io.Mask.Output("mask", tooltip="1 in the object and 0 outside, one mask for each picture."),
                 io.BoundingBox.Output("box", tooltip="The box around each picture's mask."),
-                io.String.Output("report", tooltip="How large each object is and how sure the model."),
+                io.String.Output(
+                    "report", tooltip="How large each object is, and how sure the model is of it."
+                ),
             ],
             hidden=[io.Hidden.unique_id],
             has_intermediate_output=True,
@@ -102,7 +104,7 @@ class SegmentObject(io.ComfyNode):
         outside = parse_points(negative_coords, width, height, "negative_coords")
         if outside and not inside and box is None:
             raise ValueError(
-                f"negative_coords: {len(outside)} points tell only what the object is not; give "
+                f"negative_coords: {len(outside)} points only say where the object is not; give "
                 "positive_coords or box as well."
             )
         model = load_sam(checkpoint)
@@ -135,7 +137,7 @@ class SegmentObject(io.ComfyNode):
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """A picture of `height` x `width` as the model has seen it."""
+    """What the model has seen: the embedding of a picture of `height` x `width`."""
 
     model: Sam
     embedding: Tensor
@@ -143,7 +145,7 @@ class Look:
     width: int
 
     def told(self, box: Box | None, inside: Sequence[Point], outside: Sequence[Point]) -> FoundMask:
-        """The object in the box or at the points; of a single point the likeliest of three masks."""
+        """Find the object in the box or at the points; a single point takes the likeliest of three masks."""
         points, labels = as_prompt(inside, outside) if inside or outside else (None, None)
         is_vague = box is None and len(inside) + len(outside) == 1
         logits, ious = self.model.masks(
@@ -153,7 +155,7 @@ class Look:
         return FoundMask(logits[0, best], float(ious[0, best]))
 
     def largest(self, progress: comfy.utils.ProgressBar) -> FoundMask | None:
-        """The largest object among the masks of a grid of points; see `largest_object`."""
+        """Find the largest object among the masks of a grid of points; see `largest_object`."""
         found: list[FoundMask] = []
         for points in point_grid(self.height, self.width, GRID)[:, None].split(POINTS_AT_ONCE):
             comfy.model_management.throw_exception_if_processing_interrupted()
@@ -169,13 +171,13 @@ class Look:
         return largest_object(logits, ious, self.height, self.width)
 
     def mask(self, logits: Tensor) -> Tensor:
-        """0 and 1 at the picture's size (height, width), on the CPU."""
+        """Turn logits into a mask of 0 and 1 at the picture's size (height, width), on the CPU."""
         enlarged = to_picture(logits[None, None], self.height, self.width, self.model.side)
         return (enlarged[0, 0] > 0).float().cpu()
 
 
 def _boxes(box: Any, count: int, width: int, height: int) -> list[Box | None]:
-    """The box of each of `count` pictures, inside it; None where none is given."""
+    """Parse `box` to a box for each of `count` pictures, inside the picture; None where none is given."""
     if box is None:
         return [None] * count
     is_each = (

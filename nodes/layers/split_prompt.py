@@ -1,4 +1,4 @@
-"""*Split Edit Prompt*: what a target sentence says of the subject, and what of its surroundings."""
+"""*Split Edit Prompt*: splits a target sentence into the subject's text and the background's."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ...core.layers.split_prompt import split_edit_prompt
 from ..categories import LAYERS
 from ..progress_text import show_text
 
-SHOWN = 80  # characters of a prompt in a message
+SHOWN = 80  # most characters of a prompt in a message
 
 
 class SplitEditPrompt(io.ComfyNode):
-    """A sentence as two texts that the user sees and can overwrite."""
+    """Splits a sentence into two texts, which the user sees and can overwrite."""
 
     @classmethod
     @override
@@ -23,9 +23,9 @@ class SplitEditPrompt(io.ComfyNode):
             display_name="Split Edit Prompt",
             category=LAYERS,
             description=(
-                "Splits the sentence that describes the edited picture into a text for its subject and one "
-                "for its background, as LayerDiffusion needs them. Shows both; write your own into object or "
-                "background to correct one."
+                "Splits the sentence that describes the edited picture into a text for its subject and a "
+                "text for its background, as LayerDiffusion needs them. Shows both; to correct one, "
+                "write your own into object or background."
             ),
             search_aliases=[
                 "LayerDiffusion",
@@ -39,24 +39,31 @@ class SplitEditPrompt(io.ComfyNode):
                     "prompt",
                     default="",
                     multiline=True,
-                    tooltip="What the edited picture shows, in one sentence: a dog jumping in a forest.",
+                    tooltip=(
+                        "What the edited picture shows, in one sentence, such as a dog jumping in a forest."
+                    ),
                 ),
                 io.String.Input(
                     "object",
                     optional=True,
                     default="",
-                    tooltip="Takes the place of the object text found in the prompt, if not empty.",
+                    tooltip="Replaces the object's text found in the prompt, unless empty.",
                 ),
                 io.String.Input(
                     "background",
                     optional=True,
                     default="",
-                    tooltip="Takes the place of the background text found in the prompt, if not empty.",
+                    tooltip="Replaces the background's text found in the prompt, unless empty.",
                 ),
             ],
             outputs=[
-                io.String.Output("object", tooltip="The subject and what it does: a dog jumping."),
-                io.String.Output("background", tooltip="Its surroundings: a forest. Empty if none is named."),
+                io.String.Output(
+                    "object", tooltip="Text of the subject and what it does, such as a dog jumping."
+                ),
+                io.String.Output(
+                    "background",
+                    tooltip="Text of its surroundings, such as a forest; empty if the prompt names none.",
+                ),
             ],
             hidden=[io.Hidden.unique_id],
             has_intermediate_output=True,

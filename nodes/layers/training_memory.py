@@ -1,4 +1,4 @@
-"""How much memory training a MODEL takes, found before it starts by a run that computes nothing."""
+"""Finds how much memory training a MODEL takes, before it starts, by a run that computes nothing."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from torch import Tensor, nn
 
 from .model_mirror import BLOCKS, attention_with_gradient, matrices
 
-BYTES_A_NUMBER = 16  # that is trained: itself, its gradient and Adam's two moments, in float32
+BYTES_A_NUMBER = 16  # bytes a trained number takes: itself, its gradient and Adam's two moments, in float32
 TOKENS = 77
 GIGABYTE = 2**30
 
 
 def compute_dtype(device: torch.device) -> torch.dtype:
-    """What gradients are computed in: bfloat16 where the device is good at it, else float32."""
+    """Type that gradients are computed in: bfloat16 where the device is fast at it, else float32."""
     return torch.bfloat16 if comfy.model_management.should_use_bf16(device) else torch.float32
 
 
 def training_memory(
     model: Any, latent: tuple[int, int, int, int], rank: int | None = None, tokens: int = TOKENS
 ) -> int:
-    """Bytes on the MODEL's device for gradients on a latent batch (B, C, h, w), Adam's moments included.
+    """Bytes on the MODEL's device that training on latents (B, C, h, w) needs, Adam's moments included.
 
-    rank: None for full weights, 0 for none (only the conditioning is trained), else that of low-rank
-    layers. tokens: of the conditioning. Blocks are computed again in the backward pass.
+    rank: None for full weights, 0 for none (only the conditioning is trained), else the rank of low-rank
+    layers. tokens: number in the conditioning. Blocks are computed again in the backward pass.
     """
     unet = model.model.diffusion_model
     if rank is None:
@@ -43,9 +43,9 @@ def training_memory(
 
 
 def check_memory(needed: int, device: torch.device, remedy: str) -> None:
-    """ValueError if `device` has not `needed` bytes, even were ComfyUI to unload what it has loaded there.
+    """Raise ValueError if `device` lacks `needed` bytes even after ComfyUI unloads what it has loaded there.
 
-    remedy: what to do then, the end of the message.
+    remedy: the end of the message, which says what to do.
     """
     free = free_memory(device)
     if needed > free:
@@ -56,7 +56,7 @@ def check_memory(needed: int, device: torch.device, remedy: str) -> None:
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that are free on `device`, or would be if ComfyUI unloaded what it has loaded there."""
+    """Bytes of `device` that are free or that ComfyUI can free by unloading what it has loaded there."""
     free = comfy.model_management.get_free_memory(device)
     if comfy.model_management.is_device_cpu(device):
         return free
@@ -71,10 +71,10 @@ def free_memory(device: torch.device) -> int:
 def activation_memory(
     unet: nn.Module, latent: tuple[int, int, int, int], tokens: int, dtype: torch.dtype
 ) -> int:
-    """Bytes that one forward and backward pass keep, at most: all blocks' inputs and the inside of one.
+    """Most bytes that one forward and backward pass keep: all blocks' inputs, and the inside of one block.
 
-    Counted on a copy of the UNet without memory. Inside the largest block each layer's input and output
-    count, which stands for their gradients as well.
+    They are counted on a copy of the UNet without memory. Inside the largest block each layer's input and
+    output count, which covers their gradients as well.
     """
     ghost = _ghost(unet, dtype)
     counter = _Counter(ghost)
@@ -112,7 +112,7 @@ def _ghost(unet: nn.Module, dtype: torch.dtype) -> nn.Module:
 
 
 class _Counter:
-    """Bytes that a run keeps: `kept` over the whole of it, `largest_block` inside one block."""
+    """Counts the bytes that a run keeps: `kept` over all of it, `largest_block` inside one block."""
 
     def __init__(self, unet: nn.Module) -> None:
         self.kept = self.largest_block = self._inside = 0

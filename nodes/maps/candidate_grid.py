@@ -1,4 +1,4 @@
-"""Ranked maps as the seed picker in ComfyUI's page reads them: a sheet of thumbnails, and what each shows."""
+"""Prepares ranked maps for the seed picker in ComfyUI's page: a sheet of thumbnails, and what each shows."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from ...core.maps.recall import Candidate
 from ..page_pictures import picture_for_page
 from .contact_sheet import scaled
 
-THUMBNAIL = 96  # the longer side at most, in pixels
+THUMBNAIL = 96  # longer side of a thumbnail at most, in pixels
 
 
 def candidate_grid(
     maps: np.ndarray, candidates: Sequence[Candidate], seeded: bool, pinned: Candidate | None
 ) -> dict[str, Any]:
-    """A node's UI output `finesse_candidates`; the sheet is saved among the temporary files.
+    """Make a node's UI output `finesse_candidates`; the sheet is saved among the temporary files.
 
-    maps: uint8 RGB (N, H, W, 3). candidates: all of them, the best first, as they stand in the sheet row by
-    row. seeded: whether a map goes by its seed; otherwise by its index. Seeds are strings, since JavaScript
+    maps: uint8 RGB (N, H, W, 3). candidates: one a map, the best first, in the sheet's order, row by
+    row. seeded: whether maps are known by their seeds, else by indices. Seeds are strings, since JavaScript
     has no integers of 64 bits.
     """
     thumbnails = [scaled(maps[candidate.index], 1, THUMBNAIL) for candidate in candidates]

@@ -1,4 +1,4 @@
-"""Ranked maps in one picture, the best first, with what each shows and lacks."""
+"""Draws ranked maps in one picture, the best first, with what each shows and lacks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ...core.maps.recall import Candidate
 
 Rgb = tuple[int, int, int]
 
-MOST_SHOWN = 100  # of them each takes a megabyte in the picture, and nobody looks at thousands
+MOST_SHOWN = 100  # maps; each takes a megabyte in the picture, and nobody looks at thousands
 SMALLEST, LARGEST = 200, 400  # a map's longer side on the sheet, in pixels; the longest seed fits in 200
 WIDE = 1.8  # columns for each row, so that the sheet is wider than high
 GAP, FRAME, PAD = 16, 4, 6
@@ -38,12 +38,12 @@ def contact_sheet(
     seeded: bool = True,
     pinned: int | None = None,
 ) -> np.ndarray:
-    """One picture uint8 RGB (height, width, 3) of the maps (N, H, W, 3), in the candidates' order.
+    """Draw one picture, uint8 RGB (height, width, 3), of the maps (N, H, W, 3) in the candidates' order.
 
-    Of more than MOST_SHOWN maps it shows the best ones and the pinned one, and says so.
+    If there are more than MOST_SHOWN maps, it shows the best and the pinned one, and says so.
 
     legend: the wanted objects and the colours they are painted in. chosen: the indices of the maps that are
-    framed. seeded: whether a map goes by its seed; otherwise by its index. pinned: the index of the map that
+    framed. seeded: whether maps are known by their seeds, else by indices. pinned: the index of the map that
     the user pinned. Maps are enlarged by whole factors, and large ones thinned out, so that each keeps its
     own colours.
     """
@@ -79,7 +79,7 @@ def contact_sheet(
 
 
 def scaled(image: np.ndarray, smallest: int, largest: int) -> np.ndarray:
-    """A map (H, W, 3) enlarged or thinned out until its longer side is about `smallest` to `largest` pixels.
+    """Enlarge or thin out a map (H, W, 3) until its longer side is about `smallest` to `largest` pixels.
 
     Every pixel is one of the map's own.
     """
@@ -89,7 +89,7 @@ def scaled(image: np.ndarray, smallest: int, largest: int) -> np.ndarray:
 
 
 def _shown(candidates: Sequence[Candidate], pinned: int | None) -> dict[int, Candidate]:
-    """The candidates to show by their ranks, from 1: the best, and the pinned one in place of the last."""
+    """Map ranks, from 1, to the candidates to show: the best, with the pinned one in place of the last."""
     ranks = dict(enumerate(candidates, 1))
     shown = dict(islice(ranks.items(), MOST_SHOWN))
     for rank, candidate in ranks.items():
@@ -100,7 +100,7 @@ def _shown(candidates: Sequence[Candidate], pinned: int | None) -> dict[int, Can
 
 
 def _columns(count: int, shape: float) -> int:
-    """Columns for `count` tiles that are `shape` times as high as wide, the rows about equally full."""
+    """Columns for `count` tiles, `shape` times as high as wide, that fill the rows about equally."""
     widest = min(count, math.ceil(math.sqrt(WIDE * count * shape)))
     return math.ceil(count / math.ceil(count / widest))
 
@@ -138,7 +138,7 @@ def _shortened(text: str, width: int) -> str:
 
 
 def _legend_lines(legend: dict[str, Rgb], width: int) -> list[list[tuple[int, str, Rgb]]]:
-    """The objects with their places from the left, in as many lines as they need."""
+    """Break the legend into lines: each holds objects with their distance from the left."""
     lines: list[list[tuple[int, str, Rgb]]] = []
     end = width
     for label, colour in legend.items():

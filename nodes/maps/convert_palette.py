@@ -1,4 +1,4 @@
-"""*Convert Palette*: segmentation maps repainted for models that read other palettes."""
+"""*Convert Palette*: repaints segmentation maps for models that read other palettes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .palette_input import (
 
 
 class ConvertPalette(io.ComfyNode):
-    """Maps repainted in another palette."""
+    """Repaints maps in another palette."""
 
     @classmethod
     @override
@@ -32,20 +32,26 @@ class ConvertPalette(io.ComfyNode):
             display_name="Convert Palette",
             category=CONDITION_MAPS,
             description=(
-                "Repaints segmentation maps from one palette in another, by the labels' names: from "
-                "COCO-Stuff to ADE20K for a segmentation ControlNet. Says which labels had no counterpart."
+                "Repaints segmentation maps in another palette, by the labels' names: from COCO-Stuff to "
+                "ADE20K for a segmentation ControlNet, say. Reports which labels have no counterpart."
             ),
             search_aliases=["segmentation colors", "ade20k", "coco-stuff", "recolor", "remap", "FG-DM"],
             inputs=[
-                io.Image.Input("map", tooltip="A segmentation map, or a batch; the nearest colour counts."),
-                palette_input("source", "What the map is painted in."),
-                palette_input("target", "What to paint it in."),
+                io.Image.Input(
+                    "map",
+                    tooltip=(
+                        "A segmentation map, or a batch of maps; each pixel counts as the palette's "
+                        "nearest colour."
+                    ),
+                ),
+                palette_input("source", "The palette that the map is painted in."),
+                palette_input("target", "The palette to repaint it in."),
                 custom_palette_input("custom_source", "source"),
                 custom_palette_input("custom_target", "target"),
             ],
             outputs=[
-                io.Image.Output("map", tooltip="The map in the target's colours, and in no others."),
-                io.String.Output("report", tooltip="Labels that changed their names or had no counterpart."),
+                io.Image.Output("map", tooltip="The map in colours of the target palette only."),
+                io.String.Output("report", tooltip="Labels that changed their names or have no counterpart."),
             ],
             hidden=[io.Hidden.unique_id],
             has_intermediate_output=True,

@@ -1,4 +1,4 @@
-"""*Edit Map*: a condition map changed by a list of edits, and by hand, before the image is made of it."""
+"""*Edit Map*: changes a condition map by a list of edits, and by hand, before the image is made from it."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from .palette_input import (
 )
 
 NO_PALETTE = "none"
-SHOWN_LINES = 8  # of the report, in the node
+SHOWN_LINES = 8  # most lines of the report that the node shows
 
 Edits = list[dict[str, Any]]
 
 
 class EditMap(io.ComfyNode):
-    """Maps with edits applied to each and what was drawn laid on them, where they changed, and a report."""
+    """Applies edits and a drawing to maps; tells where they changed, in a mask and a report."""
 
     @classmethod
     @override
@@ -49,10 +49,10 @@ class EditMap(io.ComfyNode):
             display_name="Edit Map",
             category=CONDITION_MAPS,
             description=(
-                "Changes a segmentation, depth, normal, sketch or pose map, by hand in the editor that its "
-                "button opens, or by a list of edits in JSON: move, scale, rotate, flip, duplicate, delete "
-                "or recolour objects, paste some of another map, draw strokes and text, change what is in "
-                "front. The help page shows each."
+                "Changes a segmentation, depth, normal, sketch or pose map, by hand in the editor that "
+                "its button opens, or by a list of edits in JSON: move, scale, rotate, flip, duplicate, "
+                "delete or recolour objects, paste objects of another map, draw strokes and text, change "
+                "what is in front. The help page shows each edit."
             ),
             search_aliases=[
                 "segmentation editor",
@@ -67,10 +67,12 @@ class EditMap(io.ComfyNode):
             ],
             inputs=_inputs(),
             outputs=[
-                io.Image.Output("map", tooltip="The edited maps; with a palette, in its colours only."),
-                io.Mask.Output("changed", tooltip="The pixels that patch, edits and drawing changed."),
+                io.Image.Output(
+                    "map", tooltip="The edited maps; with a palette, they have its colours only."
+                ),
+                io.Mask.Output("changed", tooltip="The pixels that patch, edits or drawing changed."),
                 io.String.Output(
-                    "report", tooltip="What each edit changed, and where, and which objects are missing."
+                    "report", tooltip="What each edit changed and where, and which objects are missing."
                 ),
             ],
             hidden=[io.Hidden.unique_id],
@@ -129,7 +131,7 @@ class EditMap(io.ComfyNode):
 
 def _inputs() -> list[io.Input]:
     return [
-        io.Image.Input("map", tooltip="The maps to edit; a batch gets the same edits in each."),
+        io.Image.Input("map", tooltip="The maps to edit; all maps of a batch get the same edits."),
         io.String.Input(
             "edits",
             default="[]",
@@ -137,7 +139,10 @@ def _inputs() -> list[io.Input]:
             tooltip='Edits as JSON, such as [{"op": "move", "select": {"label": "dog"}, "dx": 20}].',
         ),
         palette_input(
-            tooltip="What a segmentation map is painted in; none for depth, normal, sketch and pose maps.",
+            tooltip=(
+                "The palette that a segmentation map is painted in; none for depth, normal, sketch and "
+                "pose maps."
+            ),
             more=[NO_PALETTE],
         ),
         custom_palette_input(),
@@ -145,15 +150,19 @@ def _inputs() -> list[io.Input]:
             "source",
             optional=True,
             tooltip=(
-                "Other maps, in the same palette, to paste objects from: in an edit's selection source 0 is "
-                "the first picture, source 1 the second."
+                "Other maps in the same palette, to paste objects from. In an edit's selection, source 0 "
+                "is the first of these pictures, source 1 the second."
             ),
         ),
         io.Image.Input(
-            "patch", optional=True, tooltip="A picture of the map's size, laid on it before the edits."
+            "patch",
+            optional=True,
+            tooltip="A picture of the map's size that replaces part of the map before the edits.",
         ),
         io.Mask.Input(
-            "patch_mask", optional=True, tooltip="Where patch takes the map's place: above 0.5, nowhere else."
+            "patch_mask",
+            optional=True,
+            tooltip="Where patch replaces the map: wherever this mask is above 0.5.",
         ),
         io.String.Input(
             "objects",
@@ -164,19 +173,19 @@ def _inputs() -> list[io.Input]:
                 "Objects from Prompt. The report and the editor say what is missing."
             ),
         ),
-        minimal_area_input("The fraction of the map from which on an object counts as shown.", optional=True),
+        minimal_area_input("Smallest share of the map an object must cover to count.", optional=True),
         MapDrawing.Input(
             "drawing",
             tooltip=(
-                "What was drawn by hand, laid on after the edits. Its button opens the editor; the drawing "
-                "travels with the workflow."
+                "What you drew by hand; it is laid on after the edits. The button opens the editor, and "
+                "the drawing is saved with the workflow."
             ),
         ),
     ]
 
 
 def _wanted(objects: str, palette: Palette | None) -> dict[str, list[int]]:
-    """The labels that show each object; {} when none is asked for."""
+    """Map each wanted object to the labels that show it; {} when none is wanted."""
     if not objects.strip():
         return {}
     if palette is None:
@@ -190,7 +199,7 @@ def _wanted(objects: str, palette: Palette | None) -> dict[str, list[int]]:
 def _recall(
     maps: Tensor, palette: Palette, wanted: dict[str, list[int]], minimal_area: float
 ) -> Iterator[str]:
-    """A line for each map (B, H, W, 3) on the objects that it shows and lacks."""
+    """Report in a line for each map (B, H, W, 3) which objects it shows and lacks."""
     candidates = ranked(labels_of(pixels_of(maps, "map"), palette), wanted, minimal_area)
     for candidate in sorted(candidates, key=lambda candidate: candidate.index):
         missing = f", missing {', '.join(candidate.missing)}" if candidate.missing else ""
@@ -198,7 +207,7 @@ def _recall(
 
 
 def _pictures(image: Tensor, name: str) -> list[np.ndarray]:
-    """The pictures of a batch as float arrays (H, W, 3)."""
+    """Split a batch into pictures, float arrays (H, W, 3)."""
     check_image(image, name)
     return list(image[..., :3].float().cpu().numpy())  # BHWC -> HW3, ...
 
@@ -227,7 +236,7 @@ def _patched(map: Tensor, patch: Tensor | None, mask: Tensor | None) -> Tensor:
 def _edited(
     map: Tensor, patched: Tensor, edits: Edits, palette: Palette | None, sources: Sequence[np.ndarray]
 ) -> tuple[list[np.ndarray], list[np.ndarray], list[list[str]]]:
-    """Of each map what `_edit` gives, as three lists; the node shows its progress and can be interrupted."""
+    """Edit all maps by `_edit`, whose results are three lists; shows progress and can be interrupted."""
     befores, afters = _pictures(map, "map"), _pictures(patched, "map")
     progress = comfy.utils.ProgressBar(len(befores) * (1 + len(edits)))
 
@@ -248,7 +257,7 @@ def _edited(
 def _shortened(report: str) -> str:
     lines = report.splitlines()
     more = len(lines) - SHOWN_LINES
-    return "\n".join([*lines[:SHOWN_LINES], f"… and {more} lines more, in report"] if more > 0 else lines)
+    return "\n".join([*lines[:SHOWN_LINES], f"… and {more} more lines in report"] if more > 0 else lines)
 
 
 def _name(number: int, maps: Sequence[Any]) -> str:
@@ -263,7 +272,7 @@ def _edit(
     sources: Sequence[np.ndarray],
     step_done: Callable[[], None],
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """The edited map, the one before patch and edits in the palette's colours, and a line on each edit.
+    """Edit one map: -> the edited map, the original in the palette's colours, and a line on each edit.
 
     `step_done` is called with the patched map and after each edit.
     """

@@ -1,4 +1,4 @@
-"""What *Edit Map* and the map editor in the page tell each other: the bases, and what was drawn on them."""
+"""Exchanges maps and drawings between *Edit Map* and the map editor in the page."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ UI_KEY, EVENT = "finesse_map", "finesse.map"
 
 @io.comfytype(io_type="FINESSE_MAP_DRAWING")
 class MapDrawing(io.ComfyTypeIO):
-    """A drawing as `core.drawn_patch` reads it, held by a widget of its own."""
+    """Type of a drawing as `core.maps.drawing` reads it, held by a widget of its own."""
 
     Type = dict[str, Any]
 
     class Input(io.WidgetInput):
-        """A widget without socket; {} at first."""
+        """A widget without a socket; its value is {} at first."""
 
         def __init__(self, id: str, tooltip: str) -> None:
             super().__init__(id, optional=True, tooltip=tooltip, default={}, socketless=True)
@@ -39,10 +39,10 @@ class MapDrawing(io.ComfyTypeIO):
 def drawn_on(
     images: Sequence[np.ndarray], hashes: Sequence[str], drawing: Any, palette: Palette | None
 ) -> dict[int, np.ndarray]:
-    """The maps with the drawing on them, by their place among `images`; those without are left out.
+    """Maps with the drawing on them, by their index in `images`; undrawn ones are left out.
 
     images: RGB float (H, W, 3). hashes: their `map_hash`. Raises ValueError that names the map and what to
-    do, also when a map has changed since it was drawn on.
+    do; this includes a map that has changed since it was drawn on.
     """
     results = {}
     for place, patch in parse_drawing(drawing).items():
@@ -65,7 +65,7 @@ def drawn_on(
 
 
 def files_fingerprint(drawing: Any) -> str:
-    """A hash of the files that a drawing names, so that a changed one runs the node again; "" for none."""
+    """Hash the files that a drawing names, so that a changed one runs the node again; "" for none."""
     found = hashlib.sha256()
     named = [patch for patch in parse_drawing(drawing).values() if patch.file is not None]
     for patch in named:
@@ -79,7 +79,7 @@ def _picture(patch: DrawnPatch) -> np.ndarray:
     data = patch.png if patch.png is not None else _file_bytes(patch)
     patch.check_png(data)
     try:
-        Image.open(streams.BytesIO(data), formats=["PNG"]).verify()  # the check sums, which reading skips
+        Image.open(streams.BytesIO(data), formats=["PNG"]).verify()  # reading skips the check sums
         return np.array(Image.open(streams.BytesIO(data), formats=["PNG"]))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"its PNG is damaged ({error}); draw it anew") from error
@@ -110,7 +110,7 @@ def editor_data(
     wanted: dict[str, list[int]],
     minimal_area: float,
 ) -> dict[str, Any]:
-    """What the editor needs to open; the bases, RGB uint8 (B, H, W, 3), are saved as temporary PNGs."""
+    """Data with which the editor opens; the bases, RGB uint8 (B, H, W, 3), are saved as temporary PNGs."""
     return {
         "node": node_id,
         "maps": [_base(*each) for each in zip(bases, hashes, strict=True)],
@@ -122,7 +122,7 @@ def editor_data(
 
 
 def tell_page(data: dict[str, Any]) -> None:
-    """Send the page that queued this run what the node would have shown, before an error ends it."""
+    """Send the data of an editor to the page that queued this run, before an error ends the node."""
     server = getattr(PromptServer, "instance", None)
     if server is not None and server.client_id is not None:
         server.send_sync(EVENT, data, server.client_id)

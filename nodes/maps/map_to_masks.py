@@ -1,4 +1,4 @@
-"""*Map to Masks*: the objects of a segmentation map, as masks and boxes for other nodes."""
+"""*Map to Masks*: gives the objects of a segmentation map as masks and boxes for other nodes."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from .palette_input import (
 )
 
 MOST_OBJECTS = 1000
-LISTED = 12  # labels in a message
+LISTED = 12  # most labels in a message
 
 
 class MapToMasks(io.ComfyNode):
-    """A mask and a box for each object of a map."""
+    """Gives a mask and a box for each object of a map."""
 
     @classmethod
     @override
@@ -39,30 +39,36 @@ class MapToMasks(io.ComfyNode):
             display_name="Map to Masks",
             category=CONDITION_MAPS,
             description=(
-                "Cuts a segmentation map into its objects, connected areas of one label: a mask and a box "
-                "for each, the largest first. The boxes fit Inpaint Small Box and core's box nodes."
+                "Cuts a segmentation map into its objects, which are connected areas of one label, and "
+                "gives a mask and a box for each, the largest first. The boxes fit Inpaint Small Box and "
+                "ComfyUI's own box nodes."
             ),
             search_aliases=["segmentation to mask", "instance masks", "bounding boxes", "regions", "FG-DM"],
             inputs=[
-                io.Image.Input("map", tooltip="One segmentation map; the nearest colour counts."),
-                palette_input(tooltip="What the map is painted in."),
+                io.Image.Input(
+                    "map", tooltip="One segmentation map; each pixel counts as the palette's nearest colour."
+                ),
+                palette_input(tooltip="The palette that the map is painted in."),
                 io.String.Input(
                     "objects",
                     default="",
                     tooltip=(
-                        "Which labels to take, or common words for them, with commas between; empty takes "
-                        "all but those for nothing (unlabeled, background)."
+                        "Which objects to take: labels or common words for them, separated by commas. "
+                        "Empty takes all but unlabeled and background."
                     ),
                 ),
-                minimal_area_input("The fraction of the map below which an object is left out."),
+                minimal_area_input(
+                    "Smallest share of the map an object must cover; smaller ones are left out."
+                ),
                 custom_palette_input(),
             ],
             outputs=[
                 io.Mask.Output("masks", tooltip="A batch of masks, one for each object, the largest first."),
                 io.BoundingBox.Output(
-                    "boxes", tooltip="The box of each object, in the masks' order, its label as description."
+                    "boxes",
+                    tooltip="The box of each object, in the masks' order, with its label as description.",
                 ),
-                io.String.Output("labels", tooltip="The label of each object, with commas between."),
+                io.String.Output("labels", tooltip="The label of each object, separated by commas."),
             ],
         )
 
@@ -100,7 +106,7 @@ class MapToMasks(io.ComfyNode):
 def _objects(
     labels: np.ndarray, wanted: dict[str, list[int]], palette: Palette, minimal_area: float
 ) -> list[MapObject]:
-    """The objects by the names they are wanted under: with wall, its bricks and tiles are one object."""
+    """Find objects by the names asked for: wall, for one, takes bricks and tiles as one object."""
     if not wanted:
         ignored = [index for index, name in enumerate(palette.labels) if name in NOTHING]
         return objects_of(labels, minimal_area, ignored)
@@ -120,5 +126,5 @@ def _areas(labels: np.ndarray, palette: Palette) -> str:
 
 
 def _bounding_box(item: MapObject, label: str) -> dict[str, Any]:
-    """In the form that core's Create Bounding Boxes reads, with the label as description."""
+    """Write a box in the form that core's Create Bounding Boxes reads, with the label as description."""
     return {**item.box.to_dict(), "metadata": {"type": "obj", "text": "", "desc": label, "palette": []}}

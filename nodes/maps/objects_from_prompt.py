@@ -1,4 +1,4 @@
-"""*Objects from Prompt*: the labels of a palette that a prompt names, to rank maps by."""
+"""*Objects from Prompt*: finds the labels of a palette that a prompt names, to rank maps by."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ..categories import CONDITION_MAPS
 from ..progress_text import show_text
 from .palette_input import chosen_palette, custom_palette_input, palette_input
 
-SHOWN = 80  # characters of a prompt in a message
+SHOWN = 80  # most characters of a prompt in a message
 
 
 class ObjectsFromPrompt(io.ComfyNode):
-    """The objects of a prompt as a list that the user sees and can overwrite."""
+    """Lists the objects of a prompt; the user sees the list and can overwrite it."""
 
     @classmethod
     @override
@@ -24,9 +24,9 @@ class ObjectsFromPrompt(io.ComfyNode):
             display_name="Objects from Prompt",
             category=CONDITION_MAPS,
             description=(
-                "Finds the objects that a prompt asks for, as labels of a palette: names, plurals and other "
-                "words, such as man for person. Shows the list; write your own into objects to correct it. "
-                "For Select Seed by Recall."
+                "Finds the objects that a prompt asks for and lists them as labels of a palette, for "
+                "Select Seed by Recall. Understands labels, plurals and common words, such as man for "
+                "person. Shows the list; to correct it, write your own into objects."
             ),
             search_aliases=["object list", "nouns", "labels", "classes", "recall", "FG-DM"],
             inputs=[
@@ -36,20 +36,22 @@ class ObjectsFromPrompt(io.ComfyNode):
                     multiline=True,
                     tooltip="The prompt that the maps are made from, typed or linked.",
                 ),
-                palette_input(tooltip="Whose labels count as objects: what the maps are painted in."),
+                palette_input(
+                    tooltip="The palette that the maps are painted in; its labels count as objects."
+                ),
                 io.String.Input(
                     "objects",
                     optional=True,
                     default="",
                     tooltip=(
-                        "Takes the place of the list found in the prompt, when it is not empty: labels of "
-                        "the palette or common words for them, with commas between."
+                        "Replaces the list found in the prompt, unless empty: labels of the palette or "
+                        "common words for them, separated by commas."
                     ),
                 ),
                 custom_palette_input(),
             ],
             outputs=[
-                io.String.Output("objects", tooltip="Labels of the palette, with commas between."),
+                io.String.Output("objects", tooltip="Labels of the palette, separated by commas."),
                 io.Int.Output("count", tooltip="How many different objects the list names."),
             ],
             hidden=[io.Hidden.unique_id],
@@ -63,7 +65,7 @@ class ObjectsFromPrompt(io.ComfyNode):
         own = [chosen.labels[index] for index in labels_from(objects, chosen)]
         found = own or objects_in(prompt, chosen)
         if not found:
-            # an empty list would go unseen among many prompts, and elsewhere means all labels
+            # an empty list would be overlooked among many prompts, and other nodes read it as all labels
             shown = prompt if len(prompt) <= SHOWN else f"{prompt[:SHOWN]}..."
             raise ValueError(
                 f"prompt names no object that the palette {chosen.name} knows, got {shown!r}; name one "

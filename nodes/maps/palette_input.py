@@ -1,4 +1,4 @@
-"""How nodes choose a palette, and read the maps that are painted in it."""
+"""Inputs by which nodes choose a palette, and the reading of maps painted in it."""
 
 from __future__ import annotations
 
@@ -19,19 +19,21 @@ CUSTOM = "custom"
 
 
 def palette_input(
-    name: str = "palette", tooltip: str = "What the maps are painted in.", more: Sequence[str] = ()
+    name: str = "palette",
+    tooltip: str = "The palette that the maps are painted in.",
+    more: Sequence[str] = (),
 ) -> io.Combo.Input:
-    """The palettes by name, "custom" for the JSON in the node's `custom_palette_input`, and `more`."""
+    """Input that offers the palettes by name, "custom" for the JSON in `custom_palette_input`, and `more`."""
     return io.Combo.Input(
         name,
         options=[*PALETTES, CUSTOM, *more],
         default=COCO_STUFF.name,
-        tooltip=f"{tooltip} With custom, the palette written below, among the advanced inputs.",
+        tooltip=f"{tooltip} custom takes the palette written below, among the advanced inputs.",
     )
 
 
 def custom_palette_input(name: str = "custom_palette", chosen_by: str = "palette") -> io.String.Input:
-    """The JSON of a palette of the user's own; optional, so it stands after all required inputs."""
+    """Input for the JSON of a user's own palette; it is optional, so it stands after all required inputs."""
     return io.String.Input(
         name,
         optional=True,
@@ -47,7 +49,7 @@ def custom_palette_input(name: str = "custom_palette", chosen_by: str = "palette
 
 
 def minimal_area_input(tooltip: str, optional: bool = False) -> io.Float.Input:
-    """From which share of a map on an object counts."""
+    """Input for the smallest share of a map an object must cover to count."""
     return io.Float.Input(
         "minimal_area",
         default=0.003,
@@ -61,7 +63,7 @@ def minimal_area_input(tooltip: str, optional: bool = False) -> io.Float.Input:
 
 
 def wanted_objects(objects: str, palette: Palette) -> dict[str, list[int]]:
-    """The objects of a list as `recall.ranked` takes them. ValueError when it names none or others."""
+    """Parse a list of objects for `recall.ranked`. ValueError when it is empty or names unknown objects."""
     wanted = shown_by(labels_from(objects, palette), palette)
     if not wanted:
         raise ValueError(
@@ -74,7 +76,7 @@ def wanted_objects(objects: str, palette: Palette) -> dict[str, list[int]]:
 def chosen_palette(
     value: str, custom: str, name: str = "palette", custom_name: str = "custom_palette"
 ) -> Palette:
-    """The palette that the inputs `name` and `custom_name` give. ValueError names the faulty one."""
+    """Palette that the inputs `name` and `custom_name` give. ValueError names the faulty one."""
     if value in PALETTES:
         return PALETTES[value]
     if value != CUSTOM:
@@ -91,13 +93,13 @@ def chosen_palette(
 
 
 def pixels_of(image: Tensor, name: str) -> np.ndarray:
-    """uint8 RGB (B, H, W, 3) of an IMAGE; a fourth channel is left out. ValueError names the input."""
+    """Convert an IMAGE to uint8 RGB (B, H, W, 3), without a fourth channel. ValueError names the input."""
     check_image(image, name)
     return to_bytes(image[..., :3]).cpu().numpy()
 
 
 def labels_of(pixels: np.ndarray, palette: Palette) -> np.ndarray:
-    """Labels uint8 (B, H, W) of maps (B, H, W, 3), by the nearest colour; shows progress."""
+    """Read labels uint8 (B, H, W) from maps (B, H, W, 3), by the nearest colour; shows progress."""
     labels = np.empty(pixels.shape[:3], np.uint8)
     progress = comfy.utils.ProgressBar(len(pixels))
     for index, painted in enumerate(pixels):

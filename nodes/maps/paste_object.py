@@ -1,4 +1,4 @@
-"""*Paste Object*: an object made from its map, put into a picture and made to belong there."""
+"""*Paste Object*: puts an object made from its map into a picture, to be harmonised with it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ..categories import CONDITION_MAPS
 from ..latents import MAX_SIDE, finite_latent
 from ..types import FinesseRegion
 
-PROPORTIONS = 0.05  # a map's sides are multiples of 8, so that a picture's are rarely quite like them
+PROPORTIONS = 0.05  # a map's sides are multiples of 8, so its proportions rarely equal the picture's exactly
 
 
 class PasteObject(io.ComfyNode):
-    """The picture with the object, its latent to re-noise around the object, and the region of that."""
+    """Gives the picture with the object, its latent to noise again around the object, and that region."""
 
     @classmethod
     @override
@@ -32,18 +32,25 @@ class PasteObject(io.ComfyNode):
             category=CONDITION_MAPS,
             description=(
                 "Pastes an object generated from its map into the original picture, and prepares the "
-                "harmonising: a KSampler re-noises the object and a rim around it from the level that its "
-                "denoise says. Put the decoded result into the original picture with Composite Box."
+                "step that harmonises it: a KSampler that noises the object and a rim around it as far "
+                "as its denoise says, and samples them again. Put the decoded result into the original "
+                "picture with Composite Box."
             ),
             search_aliases=["composite", "harmonize", "harmonise", "blend", "insert object", "SDEdit"],
             inputs=_inputs(),
             outputs=[
-                io.Image.Output("image", tooltip="The original with the object pasted, not yet harmonised."),
+                io.Image.Output(
+                    "image", tooltip="The original picture with the object pasted in, not yet harmonised."
+                ),
                 io.Latent.Output(
                     "latent",
-                    tooltip="For a KSampler; its denoise says how strongly to harmonise, 0.3 to 0.6.",
+                    tooltip=(
+                        "Link it to a KSampler, whose denoise says how strongly to harmonise: 0.3 to 0.6."
+                    ),
                 ),
-                FinesseRegion.Output("region", tooltip="The object and its rim; link it to Composite Box."),
+                FinesseRegion.Output(
+                    "region", tooltip="The region of the object and its rim; link it to Composite Box."
+                ),
             ],
         )
 
@@ -97,33 +104,40 @@ def _inputs() -> list[io.Input]:
         io.Image.Input("original", tooltip="The picture that the object goes into."),
         io.Image.Input(
             "generated",
-            tooltip="The image made from the map, with the object at its place; resized to the original.",
+            tooltip=(
+                "The image made from the map, with the object in its place; it is resized to the original."
+            ),
         ),
         io.Mask.Input(
-            "mask", tooltip="The object's pixels, such as one of Map to Masks; resized to the original."
+            "mask", tooltip="Mask of the object, such as one of Map to Masks; it is resized to the original."
         ),
-        io.Vae.Input("vae", tooltip="Encodes the picture with the object for the sampler."),
+        io.Vae.Input("vae", tooltip="The sampler's VAE; it encodes the picture with the object."),
         io.Int.Input(
             "grow",
             default=4,
             min=0,
             max=256,
-            tooltip="Pixels pasted around the mask, since a drawn object is seldom as large as its map.",
+            tooltip=(
+                "Pixels that are pasted around the mask as well, since a drawn object is seldom exactly "
+                "as large as in its map."
+            ),
         ),
         io.Int.Input(
             "feather",
             default=4,
             min=0,
             max=256,
-            tooltip="Pixels over which the object fades in, from the edge of the grown mask inwards.",
+            tooltip=(
+                "Width in pixels over which the object fades in, from the edge of the grown mask inwards."
+            ),
         ),
         io.Combo.Input(
             "colour_match",
             options=["none", "ring"],
             default="none",
             tooltip=(
-                "ring: first give the generated image the brightness and contrast that the original has in "
-                "a ring around the object."
+                "ring first gives the generated image the brightness and contrast that the original has "
+                "in a ring around the object."
             ),
         ),
         io.Int.Input(
@@ -131,7 +145,10 @@ def _inputs() -> list[io.Input]:
             default=16,
             min=0,
             max=512,
-            tooltip="Pixels around the pasted object that are harmonised with it: room for shadow and light.",
+            tooltip=(
+                "Pixels around the pasted object that are harmonised as well, to leave room for shadow "
+                "and light."
+            ),
         ),
         io.Int.Input(
             "context",
@@ -140,15 +157,15 @@ def _inputs() -> list[io.Input]:
             max=MAX_SIDE,
             step=8,
             tooltip=(
-                "Side in pixels of the window that is sampled around the object, without scaling; 0 samples "
-                "the whole picture."
+                "Side in pixels of the window around the object that is sampled, without scaling; 0 "
+                "samples the whole picture."
             ),
         ),
     ]
 
 
 def _resized(values: Tensor, original: Tensor, name: str) -> Tensor:
-    """Pictures (B, C, h, w) at the original's size; ValueError where that would distort them."""
+    """Resize pictures (B, C, h, w) to the original's size; ValueError if that would distort them."""
     (height, width), (h, w) = original.shape[1:3], values.shape[-2:]
     if (h, w) == (height, width):
         return values

@@ -1,4 +1,4 @@
-"""*Segment Image*: the segmentation map of a real picture, by any model of transformers."""
+"""*Segment Image*: makes the segmentation map of a real picture with any model of transformers."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from .palette_input import chosen_palette, custom_palette_input, palette_input
 from .segmenter import SEGMENTERS, load_segmenter
 
 BATCH = 4
-SHOWN = 12  # labels listed for one picture
+SHOWN = 12  # most labels listed for one picture
 
 
 class SegmentImage(io.ComfyNode):
-    """Maps of pictures, painted in a palette, and what they show."""
+    """Paints maps of pictures in a palette, and lists what they show."""
 
     @classmethod
     @override
@@ -33,17 +33,18 @@ class SegmentImage(io.ComfyNode):
             display_name="Segment Image",
             category=CONDITION_MAPS,
             description=(
-                "Makes segmentation maps of pictures with a model of transformers that lies in "
-                "models/finesse_segmenters, painted in the palette of your choice: maps to edit, or to rank "
-                "stock images by their recall."
+                "Makes segmentation maps of pictures, in the palette of your choice, with a transformers "
+                "model from models/finesse_segmenters. Edit the maps, or rank pictures from any source "
+                "by their recall."
             ),
             search_aliases=["semantic segmentation", "segformer", "mask2former", "ade20k", "preprocessor"],
             inputs=[
                 io.Image.Input("image", tooltip="The pictures to segment, of any size."),
                 SEGMENTERS.combo(
                     tooltip=(
-                        "A folder in models/finesse_segmenters: config.json, preprocessor_config.json and "
-                        "model.safetensors of a semantic segmentation model of transformers."
+                        "A folder in models/finesse_segmenters with the config.json, "
+                        "preprocessor_config.json and model.safetensors of a semantic segmentation model "
+                        "for transformers."
                     ),
                 ),
                 palette_input(
@@ -53,7 +54,9 @@ class SegmentImage(io.ComfyNode):
             ],
             outputs=[
                 io.Image.Output("map", tooltip="A map for each picture, of its size."),
-                io.String.Output("report", tooltip="What each picture shows, and labels the palette lacks."),
+                io.String.Output(
+                    "report", tooltip="What each picture shows, and which labels the palette lacks."
+                ),
             ],
             has_intermediate_output=True,
         )

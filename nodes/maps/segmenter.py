@@ -1,4 +1,4 @@
-"""Semantic segmentation models of transformers, from folders on this machine alone."""
+"""Loads semantic segmentation models of transformers, only from folders on this machine."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from ..held_model import LatestModel, held
 from ..model_files import Offer, add_folder
 
 KIND = add_folder("finesse_segmenters")
-MOST_LOGITS = 1 << 29  # 2 GB in float32, labels times pixels of one picture
+MOST_LOGITS = 1 << 29  # labels times pixels of one picture at most; 2 GB in float32
 
 
 class ModelFolders(Offer):
-    """Subfolders with a config.json and a safetensors file."""
+    """Offers subfolders with a config.json and a safetensors file."""
 
     @override
     def names(self) -> list[str]:
@@ -52,7 +52,7 @@ SEGMENTERS = ModelFolders(
 
 
 def load_segmenter(name: str) -> LoadedSegmenter:
-    """The model in the folder `name`; the same object until its files change or ComfyUI unloads it.
+    """Load the model in the folder `name`; the same object until its files change or ComfyUI unloads it.
 
     Raises ValueError as `SEGMENTERS.path` does, and for a model that cannot be loaded or used.
     """
@@ -69,12 +69,12 @@ def _loaded(folder: Path) -> LoadedSegmenter:
         return LoadedSegmenter(folder)
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         needs_code = "trust_remote_code" in str(error)
-        why = "it needs code of its own, which is never run; take another model" if needs_code else error
+        why = "it needs its own code, which is never run; take another model" if needs_code else error
         raise ValueError(f"segmenter: {folder.name} cannot be loaded: {why}") from error
 
 
 class LoadedSegmenter:
-    """A model and its processor. names: what its labels are called, by their number."""
+    """A model and its processor. names: its labels' names by number."""
 
     def __init__(self, folder: Path) -> None:
         # ComfyUI brings transformers with it, but importing these takes seconds
@@ -84,7 +84,7 @@ class LoadedSegmenter:
         if not (folder / "preprocessor_config.json").is_file():
             raise ValueError("preprocessor_config.json is missing; put the model's own beside config.json")
         config = AutoConfig.from_pretrained(folder, **local)
-        config.use_pretrained_backbone = False  # the file has its weights; some versions fetch others first
+        config.use_pretrained_backbone = False  # the file holds the weights; some versions fetch others first
         self.name = folder.name
         self.processor = AutoImageProcessor.from_pretrained(folder, **local)
         network, info = _class_for(config).from_pretrained(
@@ -92,22 +92,24 @@ class LoadedSegmenter:
         )
         if info["missing_keys"]:
             count = len(info["missing_keys"])
-            raise ValueError(f"the weights lack {count} that config.json asks for; take both from one page")
+            raise ValueError(
+                f"the weights lack {count} that config.json asks for; take both files from the same model"
+            )
         self.names = [config.id2label.get(i, f"label {i}") for i in range(max(config.id2label) + 1)]
         self.patcher: ModelPatcher = held(network.float())
 
     def labels(self, pictures: np.ndarray) -> Tensor:
-        """The label of every pixel, integers (B, H, W) on the CPU, for uint8 pictures (B, H, W, 3)."""
+        """Label every pixel of uint8 pictures (B, H, W, 3): integers (B, H, W) on the CPU."""
         size = pictures.shape[1:3]
         logits = len(self.names) * size[0] * size[1]
         scale = min(1.0, (MOST_LOGITS / logits) ** 0.5)
         small = (max(1, int(size[0] * scale)), max(1, int(size[1] * scale)))
-        needed = 4 * 3 * min(logits, MOST_LOGITS)  # bytes: the logits, and copies of them
+        needed = 4 * 3 * min(logits, MOST_LOGITS)  # bytes of the logits and of copies of them
         comfy.model_management.load_models_gpu([self.patcher], memory_required=needed, force_full_load=True)
         inputs = self.processor(
             images=list(pictures), return_tensors="pt", input_data_format="channels_last"
         ).to(self.patcher.load_device)
-        places = inputs.pop("patch_offsets", None)  # of models that cut a picture in parts
+        places = inputs.pop("patch_offsets", None)  # set by models that cut a picture into parts
         with torch.inference_mode():
             outputs = self.patcher.model.network(**inputs)
             if places is not None:
@@ -118,12 +120,12 @@ class LoadedSegmenter:
         labels = torch.stack([own.cpu() for own in found])
         if small == size:
             return labels
-        # BHW -> B1HW -> BHW; nearest, which knows no integers
+        # BHW -> B1HW -> BHW; interpolation takes no integers
         return F.interpolate(labels[:, None].float(), size, mode="nearest")[:, 0].to(labels.dtype)
 
 
 def _class_for(config: Any) -> Any:
-    """The auto class that knows models of this kind. ValueError for kinds that do not segment."""
+    """Auto class that loads models of this kind. ValueError for kinds that do not segment."""
     from transformers import (
         MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING,
         MODEL_FOR_UNIVERSAL_SEGMENTATION_MAPPING,

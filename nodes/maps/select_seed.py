@@ -1,4 +1,4 @@
-"""*Select Seed by Recall*: of many maps the one that shows most of the prompt's objects, or a pinned one."""
+"""*Select Seed by Recall*: picks the map that shows most of the prompt's objects, or a pinned one."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from .palette_input import (
 
 MOST = 4096
 AUTO = "auto"
-PICKER = "FINESSE_SEED_PICKER"  # the widget in web/seed_picker
-NAMED = 10  # seeds that an error lists
+PICKER = "FINESSE_SEED_PICKER"  # type of the widget in web/seed_picker
+NAMED = 10  # most seeds that an error lists
 
 
 class SelectSeedByRecall(io.ComfyNode):
-    """Maps ranked by their object recall (FG-DM, section 4), the best of them and their seeds."""
+    """Ranks maps by their object recall (FG-DM, section 4) and gives the best and their seeds."""
 
     @classmethod
     @override
@@ -42,25 +42,28 @@ class SelectSeedByRecall(io.ComfyNode):
             display_name="Select Seed by Recall",
             category=CONDITION_MAPS,
             description=(
-                "Ranks segmentation maps by how many of the wanted objects each shows, and gives the best "
-                "maps and their seeds, with a table and a contact sheet. A click on a map in the node pins "
-                "it instead. The maps may come from anywhere, as long as they are painted in the palette."
+                "Ranks segmentation maps by how many of the wanted objects each shows, and gives the "
+                "best maps and their seeds, with a table and a contact sheet. Click a map in the node to "
+                "pin it as the first instead. The maps may come from anywhere, as long as they are "
+                "painted in the palette."
             ),
             search_aliases=["best seed", "rank", "pick", "score", "recall", "contact sheet", "FG-DM"],
             inputs=_inputs(),
             outputs=[
                 io.Image.Output(
                     "best",
-                    tooltip="The best maps, the pinned one or else the best first; top_k says how many.",
+                    tooltip=(
+                        "The best maps, as many as top_k says; the pinned map comes first, if there is one."
+                    ),
                 ),
-                io.Int.Output("seed", tooltip="The first map's seed; without seeds, its index."),
-                io.Int.Output("index", tooltip="The first map's place among the maps, from 0."),
-                io.Float.Output("recall", tooltip="The fraction of the objects that the first map shows."),
+                io.Int.Output("seed", tooltip="The first map's seed, or its index if seeds is not linked."),
+                io.Int.Output("index", tooltip="The first map's index among the maps, from 0."),
+                io.Float.Output("recall", tooltip="The share of the objects that the first map shows."),
                 io.Array.Output("seeds", tooltip="The seeds of the maps in best, in their order."),
-                io.Array.Output("indices", tooltip="The places of the maps in best, in their order."),
-                io.String.Output("table", tooltip="All maps, with what each shows and lacks."),
+                io.Array.Output("indices", tooltip="The indices of the maps in best, in their order."),
+                io.String.Output("table", tooltip="A table of all maps, with what each shows and lacks."),
                 io.Image.Output(
-                    "contact_sheet", tooltip="The best 100 maps in one picture, those in best framed."
+                    "contact_sheet", tooltip="The best 100 maps in one picture; the maps in best are framed."
                 ),
             ],
             is_output_node=True,
@@ -114,22 +117,26 @@ class SelectSeedByRecall(io.ComfyNode):
 def _inputs() -> list[io.Input]:
     return [
         io.Image.Input(
-            "maps", tooltip="Segmentation maps, a batch; the nearest colour of the palette counts."
+            "maps", tooltip="A batch of segmentation maps; each pixel counts as the palette's nearest colour."
         ),
         palette_input(),
         io.String.Input(
             "objects",
             default="",
-            tooltip="What the maps should show: labels or common words, with commas between.",
+            tooltip="What the maps should show: labels or common words, separated by commas.",
         ),
-        minimal_area_input("The fraction of the map from which on an object counts as shown."),
+        minimal_area_input("Smallest share of the map an object must cover to count."),
         io.Int.Input(
-            "top_k", default=1, min=1, max=MOST, tooltip="How many of the best maps to give, at most all."
+            "top_k",
+            default=1,
+            min=1,
+            max=MOST,
+            tooltip="How many of the best maps to give; at most there are as many as maps.",
         ),
         io.Array.Input(
             "seeds",
             optional=True,
-            tooltip="The seed of each map, in the maps' order. Without, the maps go by their index.",
+            tooltip="The seed of each map, in the maps' order. If unlinked, maps are known by their index.",
         ),
         custom_palette_input(),
         io.String.Input(
@@ -138,15 +145,15 @@ def _inputs() -> list[io.Input]:
             default=AUTO,
             extra_dict={"widgetType": PICKER},
             tooltip=(
-                "auto takes the best map. A seed of these maps (without seeds, an index) puts its map first, "
-                "whatever its recall. After a run, click a map to pin it, and queue again."
+                "auto takes the best map. The seed of a map (its index, if seeds is unlinked) puts that "
+                "map first, whatever its recall. After a run, click a map to pin it, and queue again."
             ),
         ),
     ]
 
 
 def _pinned(candidates: Sequence[Candidate], pinned_seed: str, seeded: bool) -> Candidate | None:
-    """The best candidate of the seed that the user pinned; None for auto."""
+    """Find the best candidate of the seed that the user pinned; None for auto."""
     text = str(pinned_seed).strip()
     if text.lower() in ("", AUTO):
         return None
@@ -162,9 +169,9 @@ def _pinned(candidates: Sequence[Candidate], pinned_seed: str, seeded: bool) -> 
 
 
 def table_of(candidates: Sequence[Candidate], seeded: bool = True, pinned: Candidate | None = None) -> str:
-    """A line for each candidate below a heading, in their order.
+    """Write a table: a heading, then a line for each candidate in their order.
 
-    Without seeds there is no such column, and one that tells which is pinned only where one is.
+    It has a column of seeds only if there are seeds, and one that marks the pinned map only if one is pinned.
     """
     rows = [("rank", "seed", "index", "recall", "found", "missing", "pinned")]
     for rank, candidate in enumerate(candidates, 1):

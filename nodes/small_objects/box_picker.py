@@ -1,4 +1,4 @@
-"""What *Inpaint Small Box* and the box picker in the page tell each other."""
+"""Exchanges boxes and pictures between *Inpaint Small Box* and the box picker in the page."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from ...core.images import to_bytes
 from ..page_pictures import picture_for_page
 
 UI_KEY = "finesse_box"
-LONGEST_SIDE = 1024  # of the picture for the page: sharp enough to draw on
+LONGEST_SIDE = 1024  # largest side of the picture in the page: sharp enough to draw on
 
 
 @io.comfytype(io_type="FINESSE_BOXES")
 class Boxes(io.ComfyTypeIO):
-    """A box or a list of them as `core.boxes.parse_boxes` reads it, drawn in the picker (web/box_picker)."""
+    """Type of one box or several, as `parse_boxes` reads them, drawn in the picker (web/box_picker)."""
 
     Type = dict[str, Any] | list[dict[str, Any]]
 
     class Input(io.WidgetInput):
-        """A widget; in `io.MultiType.Input` with a socket for other types beside."""
+        """A widget; in `io.MultiType.Input` it also has a socket for other types."""
 
 
 def picker_data(node: type[io.ComfyNode], image: Tensor, cell: int, levels: int) -> dict[str, Any]:
-    """What the picker shows after a run: the picture's size, its first picture, and what the grades ask for.
+    """Data that the picker shows after a run: the first picture, its size, and what the grades need.
 
     image: (batch, height, width, 3 or 4). cell: pixels under one latent value. levels: of the UNet.
     """
     height, width = image.shape[1:3]
     data: dict[str, Any] = {"width": width, "height": height, "cell": cell, "levels": levels}
-    if node.hidden is not None and node.hidden.unique_id is not None:  # not alone, but in a page's workflow
+    if node.hidden is not None and node.hidden.unique_id is not None:  # None outside a server
         picture = Image.fromarray(to_bytes(image[0, ..., :3]).cpu().numpy())
         picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
         data["picture"] = picture_for_page(picture, "box", "jpg")

@@ -1,4 +1,4 @@
-"""Each box under its own text: what `positive` says around the boxes, and what else of it holds in them."""
+"""Gives each box its own text: `positive` holds around the boxes, and its controls and sizes also in them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ...core.small_objects.region import PlannedEdit, Region, partition
 from ..types import Conditioning
 from .window_conditioning import area_of
 
-# Where, when and how strongly an entry holds; a box's text holds in its box, for all steps, at strength 1
+# These say where, when and how strongly an entry holds; a box's text holds in its box, always, at strength 1
 OWN = (
     *("mask", "mask_strength", "set_area_to_bounds", "area", "strength", "gligen", "default"),
     *("start_percent", "end_percent", "clip_start_percent", "clip_end_percent"),
@@ -24,7 +24,7 @@ CONTROL = ("control", "control_apply_to_uncond")
 def prompt_per_box(
     positive: Conditioning, around: Conditioning, texts: Sequence[str], edit: PlannedEdit, clip: Any
 ) -> Conditioning:
-    """`positive` outside the boxes that have a text, and in each of those its text alone, for all steps.
+    """Limit `positive` to outside the boxes that have a text; in these only their text holds, for all steps.
 
     around: `positive` moved into the window. texts: one a box, "" leaves it to `positive`. Controls, sizes
     and what else hangs on those entries of `positive` that reach into a box hold for its text, too.
@@ -48,12 +48,12 @@ def prompt_per_box(
 
 
 def _within(values: Mapping[str, Any], part: Tensor) -> dict[str, Any]:
-    """An entry's values with its mask, if it has one, cut to `part` (1 or B, h, w)."""
+    """Values of an entry, its mask (if it has one) cut to `part` (1 or B, h, w)."""
     return {"mask_strength": 1.0, "set_area_to_bounds": False, **values, "mask": _masked(values, part)}
 
 
 def _masked(values: Mapping[str, Any], part: Tensor) -> Tensor:
-    """`part`, or what of it lies under an entry's mask, which stretches over the window."""
+    """Cut `part` to an entry's mask, if it has one; the mask stretches over the window."""
     if "mask" not in values:
         return part
     mask = values["mask"].to(part)
@@ -66,7 +66,7 @@ def _masked(values: Mapping[str, Any], part: Tensor) -> Tensor:
 
 
 def _shared(entries: Conditioning, left_out: Sequence[str]) -> dict[str, Any]:
-    """The values of all entries but those `left_out`; where two differ, the first one's."""
+    """Values of all entries but those `left_out`; where two differ, the first one's count."""
     shared: dict[str, Any] = {}
     for _, values in entries:
         shared = {**values, **shared}

@@ -1,4 +1,4 @@
-"""*Composite Box*: what was sampled in a small box, back in its picture."""
+"""*Composite Box*: pastes what was sampled in a small box back into its picture."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..types import FinesseRegion
 
 
 class CompositeBox(io.ComfyNode):
-    """The edited window pasted back into the original image."""
+    """Pastes the edited window back into the original image."""
 
     @classmethod
     @override
@@ -30,7 +30,7 @@ class CompositeBox(io.ComfyNode):
             search_aliases=["stitch", "paste back", "blend", "uncrop", "colour match", "color match"],
             inputs=[
                 # The first picture is what the page hands on when the node is bypassed
-                io.Image.Input("edited", tooltip="The decoded result, as it comes from VAE Decode."),
+                io.Image.Input("edited", tooltip="The decoded edit, as it comes from VAE Decode."),
                 io.Image.Input("original", tooltip="The picture that went into Inpaint Small Box."),
                 FinesseRegion.Input("region", tooltip="The region from Inpaint Small Box."),
                 io.Int.Input(
@@ -38,15 +38,17 @@ class CompositeBox(io.ComfyNode):
                     default=4,
                     min=0,
                     max=256,
-                    tooltip="Pixels over which the edit fades in, inside the box only; 0 is a hard edge.",
+                    tooltip=(
+                        "Width in pixels over which the edit fades in, inside the box only; 0 is a hard edge."
+                    ),
                 ),
                 io.Combo.Input(
                     "colour_match",
                     options=["none", "ring"],
                     default="none",
                     tooltip=(
-                        "ring: give the edit the brightness and contrast that the original has in a ring "
-                        "around the box, against colour shift by VAE and sampler."
+                        "ring gives the edit the brightness and contrast that the original has in a ring "
+                        "around the box, to undo the colour shift of VAE and sampler."
                     ),
                 ),
             ],

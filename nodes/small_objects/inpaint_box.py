@@ -26,7 +26,7 @@ LEVELS_OF_SD1 = 4
 
 
 class InpaintSmallBox(io.ComfyNode):
-    """Conditioning, latent and region for an edit inside one or more boxes."""
+    """Makes conditioning, latent and region for an edit inside one or more boxes."""
 
     @classmethod
     @override
@@ -37,18 +37,21 @@ class InpaintSmallBox(io.ComfyNode):
             category=SMALL_OBJECTS,
             description=(
                 "Prepares an edit inside a box for any sampler: draw, replace or remove an object a few "
-                "dozen pixels wide, with an inpainting model or a plain one. It tells how many cells the box "
-                "has at each level of the UNet. Paste the decoded result back with Composite Box."
+                "dozen pixels wide, with an inpainting model or a plain one. Reports how many cells the "
+                "box has at each level of the UNet. Paste the decoded result back with Composite Box."
             ),
             search_aliases=["inpaint", "small object", "bounding box", "regional prompt", "SOEDiff", "crop"],
             inputs=_inpaint_inputs(),
             outputs=[
                 io.Conditioning.Output("positive", tooltip="Positive conditioning for the sampler."),
                 io.Conditioning.Output("negative", tooltip="Negative conditioning for the sampler."),
-                io.Latent.Output("latent", tooltip="The encoded window, with the noise mask if that is on."),
+                io.Latent.Output(
+                    "latent", tooltip="The encoded window, with a noise mask if noise_mask is on."
+                ),
                 FinesseRegion.Output("region", tooltip="Where the edit belongs; link it to Composite Box."),
                 io.String.Output(
-                    "report", tooltip="The box's cells at each UNet level, warnings and remarks."
+                    "report",
+                    tooltip="How many cells the box has at each UNet level, with warnings and remarks.",
                 ),
             ],
             hidden=[io.Hidden.unique_id],
@@ -113,20 +116,30 @@ class InpaintSmallBox(io.ComfyNode):
 
 def _inpaint_inputs() -> list[io.Input]:
     return [
-        io.Image.Input("image", tooltip="The picture to edit. A fourth channel is kept for Composite Box."),
-        io.Conditioning.Input("positive", tooltip="What to draw in the box, or, with boxes, around them."),
-        io.Conditioning.Input("negative", tooltip="What to keep out."),
-        io.Vae.Input("vae", tooltip="Encodes the image; its scale is the size of a latent cell."),
+        io.Image.Input(
+            "image",
+            tooltip="The picture to edit. Its alpha channel, if it has one, is kept for Composite Box.",
+        ),
+        io.Conditioning.Input(
+            "positive", tooltip="What to draw in the box. With boxes, what the picture shows around them."
+        ),
+        io.Conditioning.Input("negative", tooltip="What the picture must not show."),
+        io.Vae.Input(
+            "vae",
+            tooltip="The model's own VAE; it encodes the image, and its scale is the size of a latent cell.",
+        ),
         io.MultiType.Input(
             Boxes.Input("box", default={"x": 192, "y": 192, "width": 128, "height": 128}),
             [io.BoundingBox],
             tooltip=(
-                "Where to edit, in pixels from the top left: draw one box or several on the picture, each "
+                "Where to edit, in pixels from the top left: draw one or more boxes on the picture, each "
                 "with a text and a seed of its own if you like. Not used while boxes is linked."
             ),
         ),
         io.Boolean.Input(
-            "snap", default=True, tooltip="Widen the box to whole latent cells, so that none is half edited."
+            "snap",
+            default=True,
+            tooltip="Widen the box to whole latent cells, so that no cell is edited in part.",
         ),
         io.Int.Input(
             "grow", default=0, min=0, max=1024, tooltip="Pixels added around the box before it is snapped."
@@ -134,7 +147,7 @@ def _inpaint_inputs() -> list[io.Input]:
         io.Boolean.Input(
             "noise_mask",
             default=True,
-            tooltip="Sample inside the box only. Off, an inpainting model redraws the whole window.",
+            tooltip="Sample inside the box only. If off, an inpainting model redraws the whole window.",
         ),
         io.Int.Input(
             "context",
@@ -143,27 +156,36 @@ def _inpaint_inputs() -> list[io.Input]:
             max=MAX_SIDE,
             step=8,
             tooltip=(
-                "Side in pixels of the window that is sampled around the box, without scaling; "
-                "0 samples the whole picture. A window lets big photographs fit small cards."
+                "Side in pixels of the window around the box that is sampled, without scaling; 0 samples "
+                "the whole picture. A window lets large photographs fit small graphics cards."
             ),
         ),
-        io.Mask.Input("mask", optional=True, tooltip="Edit only the painted part of the box."),
+        io.Mask.Input(
+            "mask",
+            optional=True,
+            tooltip="Mask of the part of the box to edit; if unlinked, the whole box is edited.",
+        ),
         io.MultiType.Input(
             "boxes",
             [io.Array, io.BoundingBox],
             optional=True,
             tooltip=(
-                "Several boxes in one sampling pass: elements of Create Bounding Boxes, each box under its "
-                "own description; where boxes overlap the later one wins. Takes the place of box."
+                "Boxes to edit in one sampling pass: elements of Create Bounding Boxes, each with its "
+                "own description as text. Where boxes overlap the later one wins. Replaces box."
             ),
         ),
         io.Clip.Input(
-            "clip", optional=True, tooltip="Encodes the texts of the boxes; needed only for those."
+            "clip",
+            optional=True,
+            tooltip="The model's CLIP; it encodes the texts of the boxes, and is needed only for them.",
         ),
         io.Model.Input(
             "model",
             optional=True,
-            tooltip="Read for the report only: number of UNet levels, inpainting model or not.",
+            tooltip=(
+                "The model that samples. Only the report uses it, for the number of UNet levels and "
+                "whether it is an inpainting model."
+            ),
         ),
     ]
 
@@ -189,11 +211,11 @@ def _names(labelled: list[LabelledBox]) -> list[str]:
 def _check_reach(
     prompts: Mapping[str, Conditioning], given: Mapping[str, Conditioning], region: Region
 ) -> None:
-    """ValueError for an input of which nothing is left in the window."""
+    """Raise ValueError for a prompt of which nothing is left in the window."""
     for name, left in prompts.items():
         if given[name] and not left:
             raise ValueError(
-                f"{name} says nothing in the window ({region.window}): its areas and masks lie outside. "
+                f"{name} has no effect in the window ({region.window}): its areas and masks lie outside. "
                 "Enlarge context, or combine it with a prompt for the whole picture."
             )
 
@@ -223,5 +245,5 @@ def _report(
 
 
 def _unet_levels(model: Any) -> int:
-    """Levels of the model's UNet; a model without levels, a transformer, counts as one."""
+    """Number of levels of the model's UNet; 1 for a model without levels, such as a transformer."""
     return len(getattr(model.get_model_object("diffusion_model"), "channel_mult", (1,)))

@@ -1,4 +1,4 @@
-"""*Noise per Box*: a seed for each box of an edit, so that one can be drawn anew and the others kept."""
+"""*Noise per Box*: gives each box of an edit a seed, so that one can be drawn anew and the others kept."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..types import FinesseRegion
 
 
 class BoxNoise(io.ComfyNode):
-    """The noise that sampling starts from, of a seed of its own in each box."""
+    """Makes the noise that sampling starts from, with a seed of its own in each box."""
 
     @classmethod
     @override
@@ -28,26 +28,30 @@ class BoxNoise(io.ComfyNode):
             display_name="Noise per Box",
             category=SMALL_OBJECTS,
             description=(
-                "Gives each box of Inpaint Small Box a seed of its own, in one sampling pass: change a seed "
-                "and that box starts anew, the others from the noise they had. For SamplerCustomAdvanced."
+                "Gives each box of Inpaint Small Box a seed of its own, in one sampling pass: change one "
+                "seed, and its box starts from new noise, the others from the noise they had. Link it to "
+                "SamplerCustomAdvanced."
             ),
             search_aliases=["seed per box", "random noise", "regional noise", "several seeds"],
             inputs=[
-                FinesseRegion.Input("region", tooltip="The region from Inpaint Small Box, with its boxes."),
+                FinesseRegion.Input(
+                    "region", tooltip="The region from Inpaint Small Box; it knows the boxes."
+                ),
                 io.Int.Input(
                     "noise_seed",
                     default=0,
                     min=0,
                     max=LARGEST_SEED,
                     control_after_generate=True,
-                    tooltip="The seed outside the boxes, and in those without one of their own.",
+                    tooltip="The seed outside the boxes, and in boxes without a seed of their own.",
                 ),
                 io.String.Input(
                     "seeds",
                     default="",
                     tooltip=(
-                        "A seed for each box, in the boxes' order, with commas between: 7, -, 12. A - leaves "
-                        "its box to the seed drawn with it, or to noise_seed, and so does the list's end."
+                        "A seed for each box, in the boxes' order, separated by commas: 7, -, 12. A box "
+                        "with - here, or beyond the list's end, keeps the seed given in the box picker, "
+                        "or else noise_seed."
                     ),
                 ),
             ],
@@ -65,14 +69,14 @@ class BoxNoise(io.ComfyNode):
 
 @dataclass
 class NoisePerBox:
-    """ComfyUI's NOISE. seeds: one a box, None for `seed`. Of boxes that overlap the later one's counts."""
+    """A NOISE of ComfyUI. seeds: one a box, None for `seed`. Where boxes overlap, the later one's counts."""
 
     region: Region
     seed: int
     seeds: list[int | None]
 
     def generate_noise(self, input_latent: dict[str, Any]) -> Tensor:
-        """(B, C, h, w) for a latent of the region's window."""
+        """Make noise (B, C, h, w) for a latent of the region's window."""
         latent, places = input_latent["samples"], input_latent.get("batch_index")
         window, cell = self.region.window, self.region.cell
         size = (window.height // cell, window.width // cell)
@@ -92,7 +96,7 @@ class NoisePerBox:
 
 
 def parse_seeds(text: str, count: int) -> list[int | None]:
-    """The seeds of `count` boxes, None where there is none. ValueError says which word is no seed."""
+    """Parse the seeds of `count` boxes, None where there is none. ValueError names the faulty word."""
     words = [word for word in re.split(r"[,\s]+", text) if word]
     if len(words) > count:
         raise ValueError(f"seeds has {len(words)} entries ({text.strip()}), but there are {count} boxes.")

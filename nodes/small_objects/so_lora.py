@@ -1,4 +1,4 @@
-"""*Load SO-LoRA*: weights that teach an inpainting model to draw small objects."""
+"""*Load SO-LoRA*: loads weights that teach an inpainting model to draw small objects."""
 
 from __future__ import annotations
 
@@ -23,18 +23,21 @@ NO_VAE = "none"
 LORAS = ModelFiles(
     "lora",
     "loras",
-    "A SO-LoRA is made by python -m finesse.training.so_lora, for the very model that it is used with.",
+    (
+        "A SO-LoRA is made by python -m finesse.training.so_lora, and works only with the model that it "
+        "was trained on."
+    ),
 )
 VAES = ModelFiles(
     "tuned_vae",
     "vae",
-    "A VAE for small objects is made by python -m finesse.training.vae; with 'none' link the VAE of Load "
-    "Checkpoint in its place.",
+    "A VAE for small objects is made by python -m finesse.training.vae; with 'none', use the VAE of Load "
+    "Checkpoint instead.",
 )
 
 
 class LoadSOLoRA(io.ComfyNode):
-    """A model with a SO-LoRA merged in, and the VAE tuned with it."""
+    """Gives the model with a SO-LoRA, and the VAE tuned with it."""
 
     @classmethod
     @override
@@ -44,9 +47,9 @@ class LoadSOLoRA(io.ComfyNode):
             display_name="Load SO-LoRA",
             category=SMALL_OBJECTS,
             description=(
-                "Teaches an inpainting model to draw objects a few dozen pixels wide (SOEDiff). Reads what "
-                "Finesse trains and what the paper's authors' script writes, and refuses a file made for "
-                "another base model. Sampling costs no more than without."
+                "Teaches an inpainting model to draw objects a few dozen pixels wide (SOEDiff). Reads "
+                "the files that Finesse trains and those that the authors' script writes, and refuses a "
+                "file made for another base model. Sampling takes no longer than with the plain model."
             ),
             search_aliases=["lora", "load lora", "SOEDiff", "small object", "inpaint lora"],
             inputs=[
@@ -58,18 +61,21 @@ class LoadSOLoRA(io.ComfyNode):
                     min=-10.0,
                     max=10.0,
                     step=0.05,
-                    tooltip="1 is as trained; less draws more like the plain model, 0 is the plain model.",
+                    tooltip=(
+                        "Strength of the LoRA: 1 is as trained; less draws more like the plain model, 0 "
+                        "is the plain model."
+                    ),
                 ),
                 io.Combo.Input(
                     "tuned_vae",
                     options=[NO_VAE, *VAES.names()],
                     default=NO_VAE,
-                    tooltip="A VAE in models/vae that was tuned for small objects, for the vae output.",
+                    tooltip="A VAE in models/vae that was tuned for small objects; the vae output gives it.",
                 ),
             ],
             outputs=[
                 io.Model.Output("model", tooltip="The model with the LoRA; link it to the sampler."),
-                io.Vae.Output("vae", tooltip="The tuned VAE; needs a file chosen under tuned_vae."),
+                io.Vae.Output("vae", tooltip="The tuned VAE; choose its file under tuned_vae."),
             ],
         )
 
@@ -77,7 +83,7 @@ class LoadSOLoRA(io.ComfyNode):
     @override
     def validate_inputs(cls, lora: str | None = None, tuned_vae: str | None = None) -> bool | str:
         chosen = ((LORAS, lora), (VAES, None if tuned_vae == NO_VAE else tuned_vae))
-        # ComfyUI shows the whole text at each of the inputs, so that it has to name them
+        # ComfyUI shows the whole text at each input, so the text names the inputs
         missing = (f"{offer.input}: {text}" for offer, name in chosen if (text := offer.missing(name)))
         return "\n".join(missing) or True
 
@@ -101,7 +107,7 @@ class LoadSOLoRA(io.ComfyNode):
 
 
 def _read(offer: ModelFiles, name: str, read: Callable[[Path], Any]) -> Any:
-    """What `read` makes of a chosen file; its ValueError then begins with the input's name."""
+    """Read a chosen file by `read`, whose ValueError then begins with the input's name."""
     path = offer.path(name)
     try:
         return read(path)
@@ -110,7 +116,7 @@ def _read(offer: ModelFiles, name: str, read: Callable[[Path], Any]) -> Any:
 
 
 def _patches(model: Any, file: LoraFile) -> dict[str, Any]:
-    """The file's adapters by the model's own keys. ValueError when it is for another model."""
+    """Patches of the file by the model's own keys. ValueError when it is for another model."""
     keys = comfy.lora.model_lora_keys_unet(model.model, {})
     weights = {layer: keys[layer] for layer in file.layers if layer in keys}
     shapes: dict[str, torch.Size] = {

@@ -47,7 +47,7 @@ class IntoWindow:
         return inside
 
     def _moved(self, values: Mapping[str, Any]) -> dict[str, Any] | None:
-        """None for an entry whose mask or area lies outside."""
+        """Move an entry's values; None if its mask or area lies outside the window."""
         moved = dict(values)
         if "mask" in values:
             moved["mask"] = self.cut(values["mask"])
@@ -67,7 +67,7 @@ class IntoWindow:
         return moved
 
     def cut(self, pixels: Tensor, method: str = "bilinear", crop: str = "disabled") -> Tensor:
-        """The window's part of pixels (..., h, w) that stretch over the picture.
+        """Cut the window's part out of pixels (..., h, w) that stretch over the picture.
 
         They keep their scale where it is the latent's, the picture's or a multiple of that; others are first
         resized by ComfyUI's `common_upscale`. Beyond the picture the last row and column repeat.
@@ -90,7 +90,7 @@ class IntoWindow:
         return pixels[..., rows[:, None], columns]
 
     def _place(self, height: int, width: int, y: int, x: int) -> Place | None:
-        """A place's part in the window, None if it has none."""
+        """Part of a place that lies in the window, None if there is none."""
         window, cell = self.region.window, self.region.cell
         top, left = y - window.y // cell, x - window.x // cell
         bottom, right = min(top + height, window.height // cell), min(left + width, window.width // cell)
@@ -98,7 +98,7 @@ class IntoWindow:
         return (bottom - top, right - left, top, left) if bottom > top and right > left else None
 
     def _control(self, control: Any) -> Any:
-        """A copy of a control, and of those that it stands on, with its pictures cut to the window."""
+        """Copy a control and the controls before it, with their pictures cut to the window."""
         if control not in self._controls:
             moved, method = control.copy(), control.upscale_algorithm
             if control.cond_hint_original is not None:
@@ -114,7 +114,7 @@ class IntoWindow:
 
 
 def area_of(values: Mapping[str, Any], region: Region) -> Place | None:
-    """An entry's area in latent cells of the picture, None if it has none (or one of a video)."""
+    """Area of an entry in latent cells of the picture, None if it has none (or a video's)."""
     area = values.get("area", ())
     if len(area) == 5 and area[0] == FRACTIONS:
         rows, columns = _latent_size(region)

@@ -177,7 +177,7 @@ def test_an_edit_of_another_model_is_refused(trainable_model, output, load, case
 
 def test_an_sdxl_needs_a_pooled_text(factor_control, output, load):
     write(output, {})
-    with pytest.raises(ValueError, match="it holds no pooled text, which the model reads besides"):
+    with pytest.raises(ValueError, match="it holds no pooled text, which the model also reads"):
         load(small_sdxl(), "odd.safetensors")
 
 

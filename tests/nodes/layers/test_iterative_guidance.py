@@ -287,7 +287,7 @@ def test_nothing_is_left_behind_also_when_sampling_is_cut_off(guider, stock, sam
     [
         (
             {"start": 0.8, "end": 0.2},
-            r"start_percent is 0\.8 and end_percent 0\.2: nothing lies between them",
+            r"start_percent is 0\.8 and end_percent 0\.2: no step lies between them",
         ),
         ({"object": []}, "object holds no prompt"),
         (

@@ -62,8 +62,8 @@ def detached(model):
         (free_u, "FreeU_V2", "modified by an inplace operation"),
         (to_numpy, "to_numpy", "Can't call numpy"),
         (scaled_in_inference_mode, "scaled_in_inference_mode", "Inference tensors"),
-        (without_gradient, "without_gradient", "what it computes has no gradient"),
-        (detached, "detached", "what it computes has no gradient"),
+        (without_gradient, "without_gradient", "its result has no gradient"),
+        (detached, "detached", "its result has no gradient"),
     ],
 )
 def test_a_patch_that_lets_no_gradient_pass_is_named(learn, trainable_model, patch, name, said):

@@ -138,7 +138,7 @@ def test_a_photo_with_alpha_gets_a_reference_without(make):
         ({"mask": torch.ones(1, 20, 20)}, "mask is 20×20 px but image is 29×34 px"),
         (
             {"mask": torch.ones(1, HEIGHT, WIDTH), "source": "keep"},
-            "mask and the 4 px around it leave nothing of the photo to keep; choose draw as source",
+            "mask and the 4 px around it leave no part of the photo to keep; choose draw as source",
         ),
     ],
 )

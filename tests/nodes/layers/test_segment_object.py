@@ -235,7 +235,7 @@ def test_progress_is_told_to_its_end(segment):
         ({"box": [{"x": 0, "y": 0, "width": 9, "height": 9}] * 2}, "box holds 2 boxes for one picture"),
         ({"positive_coords": "12, 99"}, r"positive_coords: the point \(12, 99\) lies outside .* 48×64 px"),
         ({"negative_coords": "[[1, 2]"}, "negative_coords: .* is not JSON"),
-        ({"negative_coords": "1, 2"}, "negative_coords: 1 points tell only what the object is not; give"),
+        ({"negative_coords": "1, 2"}, "negative_coords: 1 points only say where the object is not; give"),
         (
             {"checkpoint": "../x.pth"},
             r"checkpoint: '../x.pth' is not in .*sams .*\. Take sam_vit_b_01ec64.pth",

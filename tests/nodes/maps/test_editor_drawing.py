@@ -112,7 +112,7 @@ def test_a_long_report_is_cut_in_the_node_only(run, monkeypatch):
     monkeypatch.setattr(edit_map, "show_text", lambda _, text: shown.append(text))
     *_, report, _ = run(scene().repeat(12, 1, 1, 1), edits=MOVE)
     assert len(report.splitlines()) == 12
-    assert shown[0].splitlines() == [*report.splitlines()[:8], "… and 4 lines more, in report"]
+    assert shown[0].splitlines() == [*report.splitlines()[:8], "… and 4 more lines in report"]
 
 
 def test_no_drawing_is_no_edit(run):

@@ -39,11 +39,11 @@ IMAGE = torch.full((2, 64, 64, 3), 0.5)
         ({"boxes": FIVE}, "boxes has texts .*'a red car'.* but clip is not linked; link"),
         (
             {"context": 32, "positive": cond(area=(2, 2, 6, 6))},
-            r"positive says nothing in the window \(40×32 px at \(8, 16\)\): .*Enlarge context",
+            r"positive has no effect in the window \(40×32 px at \(8, 16\)\): .*Enlarge context",
         ),
         (
             {"context": 32, "negative": cond(mask=torch.zeros(1, 64, 64))},
-            "negative says nothing in the window .*combine it with a prompt for the whole picture",
+            "negative has no effect in the window .*combine it with a prompt for the whole picture",
         ),
     ],
 )
