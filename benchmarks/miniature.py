@@ -21,7 +21,6 @@ from ..core.files import replacing
 from ..core.maps.palettes import COCO_STUFF
 from ..core.maps.recall import object_recall
 from ..miniature.model import judges, networks
-from ..miniature.model.stage_data import tokenize
 from ..miniature.world.scene import Scene
 from ..miniature.world.scenes import scene
 from ..miniature.world.tensors import load_maps, load_scenes
@@ -56,17 +55,8 @@ class MiniatureExam:
         self.models = networks.load(folder, device=device)
         self.size = self.models.vae.config.sample_size
         self.cell = sampling.cell_of(self.models.vae)
-        weights = folder / "judges"
-        self.classifier = judges.load_judge(judges.Classifier(), weights / "classifier.safetensors").to(
-            device
-        )
-        self.segmenter = judges.load_judge(judges.Segmenter(), weights / "segmenter.safetensors").to(device)
-        self.empty = self.embed([""])[0]
-
-    @torch.no_grad()
-    def embed(self, texts: list[str]) -> Tensor:
-        tokens = tokenize(self.models.tokenizer, texts).to(self.device)
-        return self.models.text_encoder(tokens).last_hidden_state
+        self.segmenter, self.classifier = judges.load_judges(folder, device)
+        self.empty = self.models.embed([""])[0]
 
     @torch.no_grad()
     def right(self, pixels: Tensor, boxes: Tensor, thing: Tensor, head: str = "thing") -> Tensor:
@@ -89,7 +79,7 @@ class MiniatureExam:
             noise = sampling.noise_for(range(start, start + len(chunk)), (4, side, side), self.device)
             more = None if extra is None else extra[start : start + len(chunk)]
             latents = sampling.sample(
-                unet, self.embed(chunk), self.empty, noise, extra=more, steps=self.steps
+                unet, self.models.embed(chunk), self.empty, noise, extra=more, steps=self.steps
             )
             made.append(sampling.decode(self.models.vae, latents))
         return torch.cat(made)

@@ -47,7 +47,7 @@ from .model import (
     segformer,
     subjects,
 )
-from .model.stage_data import StageArguments, example_streams, frozen_vae, latents_of, tokenize, tokens_of
+from .model.stage_data import StageArguments, example_streams, frozen_vae, latents_of, tokens_of
 from .world.tensors import caption_text, load_scenes
 
 
@@ -137,11 +137,11 @@ def train_text_to_image(arguments: StageArguments, config: TrainConfig, accelera
         latents = latents_of(arguments, scenes["pixels"], vae, causes).to(device)
         tokens = tokens_of(arguments, scenes["caption"], tokenizer, causes).to(device)
         streams.append(ShuffledRows({"latents": latents, "tokens": tokens}, config.batch_size, config.seed))
-    empty = tokenize(tokenizer, [""])[0].to(device)
+    empty = networks.tokenize(tokenizer, [""])[0].to(device)
     prompts = [
         caption_text(row) for row in load_scenes(arguments.cache, "validation", 32, arguments.size)["caption"]
     ]
-    shown = tokenize(tokenizer, prompts).to(device)
+    shown = networks.tokenize(tokenizer, prompts).to(device)
 
     def preview() -> Image.Image:
         with torch.no_grad():
@@ -205,7 +205,7 @@ def train_image_factor(arguments: StageArguments, config: TrainConfig, accelerat
     rows = ShuffledRows(
         {key: value.to(device) for key, value in tensors.items()}, config.batch_size, config.seed
     )
-    empty = tokenize(tokenizer, [""])[0].to(device)
+    empty = networks.tokenize(tokenizer, [""])[0].to(device)
     controlled = ControlledUNet(unet, control.to(device).train().requires_grad_(True))
     shown = {key: value[:16] for key, value in rows.tensors.items()}
 

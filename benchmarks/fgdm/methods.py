@@ -19,7 +19,6 @@ from ...core.maps.recall import Candidate, ranked
 from ...core.schedule import NoiseSchedule
 from ...miniature.map_set import MAP_SIZE
 from ...miniature.model import judges, networks
-from ...miniature.model.stage_data import tokenize
 from ...miniature.world.captions import plain_caption
 from ...miniature.world.palette import PALETTE
 from ...miniature.world.scenes import scene
@@ -84,17 +83,9 @@ class MapStudio:
         self.models = networks.load(folder, device=device)
         self.controlled = ControlledUNet(self.models.unet, load_controlnet(folder / "controlnet").to(device))
         self.factor = read_factor(config.factor)[0].float().to(device)
-        self.segmenter, self.classifier = (
-            judges.load_judge(kind(), folder / "judges" / f"{name}.safetensors").to(device)
-            for kind, name in ((judges.Segmenter, "segmenter"), (judges.Classifier, "classifier"))
-        )
+        self.segmenter, self.classifier = judges.load_judges(folder, device)
         self.table = torch.from_numpy(PALETTE.table).to(device).float()
-        self.empty = self.embed([""])[0]
-
-    @torch.no_grad()
-    def embed(self, texts: list[str]) -> Tensor:
-        tokens = tokenize(self.models.tokenizer, texts).to(self.device)
-        return self.models.text_encoder(tokens).last_hidden_state
+        self.empty = self.models.embed([""])[0]
 
     def pictures(self, texts: list[str], seeds: list[int], hints: Tensor | None = None) -> Tensor:
         """(B, 3, 64, 64) by the plain model, or by the image factor from maps (B, 3, H, W)."""
@@ -156,7 +147,7 @@ class MapStudio:
         noise = sampling.noise_for(seeds, (4, cells, cells), self.device)
         with self._half():
             latents = sampling.sample(
-                unet, self.embed(texts), self.empty, noise, steps=steps, guidance=guidance
+                unet, self.models.embed(texts), self.empty, noise, steps=steps, guidance=guidance
             )
             return sampling.decode(self.models.vae, latents)
 

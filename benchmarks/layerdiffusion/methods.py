@@ -15,7 +15,6 @@ from ...core.layers.learning import Progress, Steps, fine_tune, interpolate, obj
 from ...core.layers.losses import Layer, split_layers
 from ...core.schedule import NoiseSchedule
 from ...miniature.model import networks
-from ...miniature.model.stage_data import tokenize
 from ...miniature.world.things import SUBJECTS_LORA
 from ...training.loop.config import option
 from ...training.models import lora, sampling
@@ -101,10 +100,9 @@ class EditStudio:
         self.schedule = NoiseSchedule.scaled_linear()
         self.empty = self.embed("")[0]
 
-    @torch.no_grad()
     def embed(self, text: str) -> Tensor:
-        tokens = tokenize(self.models.tokenizer, [text]).to(self.device)
-        return self.models.text_encoder(tokens).last_hidden_state
+        """(1, L, D)."""
+        return self.models.embed([text])
 
     def latent(self, picture: object) -> Tensor:
         """(1, 4, h, w) of a picture uint8 (H, W, 3)."""

@@ -105,10 +105,7 @@ class EditJury:
 
     def __init__(self, weights: Path, work: Path, device: torch.device) -> None:
         self.device = device
-        self.segmenter, self.classifier = (
-            judges.load_judge(kind(), weights / "judges" / f"{name}.safetensors").to(device)
-            for kind, name in ((judges.Segmenter, "segmenter"), (judges.Classifier, "classifier"))
-        )
+        self.segmenter, self.classifier = judges.load_judges(weights, device)
         self.places = torch.stack([_known_by(place) for place in BACKGROUNDS])
         files = sorted((weights / "judges").glob("*.safetensors"))
         causes = {"judges": file_hash(*files), "code": code_hash(__name__)}

@@ -171,3 +171,11 @@ def load_judge(judge: nn.Module, path: Path) -> nn.Module:
     """Fill `judge` from a file of `save_judge`, ready to judge."""
     judge.load_state_dict({name: tensor.float() for name, tensor in read_tensors(path)[0].items()})
     return judge.eval().requires_grad_(False)
+
+
+def load_judges(weights: Path, device: torch.device | str = "cpu") -> tuple[Segmenter, Classifier]:
+    """The segmenter and the classifier in a miniature's folder."""
+    return tuple(
+        load_judge(kind(), weights / "judges" / f"{kind.__name__.lower()}.safetensors").to(device)
+        for kind in (Segmenter, Classifier)
+    )

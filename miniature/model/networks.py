@@ -19,7 +19,7 @@ import torch
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from safetensors.torch import save_file
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
-from torch import nn
+from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from ...core.files import read_json, write_json
@@ -48,6 +48,13 @@ class Miniature:
     unet: UNet2DConditionModel
     unet_inpainting: UNet2DConditionModel
     scheduler: DDPMScheduler
+
+    @torch.no_grad()
+    def embed(self, texts: list[str]) -> Tensor:
+        """Embeddings (N, L, width) of texts."""
+        return self.text_encoder(
+            tokenize(self.tokenizer, texts).to(self.text_encoder.device)
+        ).last_hidden_state
 
 
 def build_vae(size: int) -> AutoencoderKL:
@@ -131,6 +138,12 @@ def build_tokenizer(texts: Iterable[str], folder: Path) -> CLIPTokenizer:
     (folder / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in merges))
     (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2))
     return CLIPTokenizer.from_pretrained(folder)
+
+
+def tokenize(tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
+    """Token ids (len(texts), 32), padded as Stable Diffusion pads them."""
+    ids = tokenizer(texts, padding="max_length", truncation=True, max_length=TEXT_LENGTH).input_ids
+    return torch.tensor(ids)
 
 
 def load(folder: Path = WEIGHTS, *, device: str | torch.device = "cpu") -> Miniature:

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
-from transformers import CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTokenizer
 
 from ...core.files import file_hash
 from ...training.loop.batches import ShuffledRows
@@ -65,10 +65,8 @@ def example_streams(
     text_encoder.to(device).eval().requires_grad_(False)
     scenes = load_scenes(arguments.cache, "train", arguments.scenes, arguments.size)
 
-    @torch.no_grad()
-    def embed(texts: list[str]) -> Tensor:
-        parts = tokenize(tokenizer, texts).to(device).split(512)
-        return torch.cat([text_encoder(part).last_hidden_state.half().cpu() for part in parts])
+    def embedded(texts: list[str]) -> Tensor:
+        return embed(texts, tokenizer, text_encoder).cpu()
 
     causes = {
         "vae": vae_hash,
@@ -79,10 +77,10 @@ def example_streams(
     }
     streams = []
     for name, make in makers.items():
-        examples = cached(arguments.cache, name, causes, partial(make, scenes, vae, embed))
+        examples = cached(arguments.cache, name, causes, partial(make, scenes, vae, embedded))
         examples = {name: tensor.to(device) for name, tensor in examples.items()}
         streams.append(ShuffledRows(examples, config.batch_size, config.seed))
-    return streams, embed([""])[0].float()
+    return streams, embedded([""])[0].float()
 
 
 def latents_of(
@@ -106,7 +104,7 @@ def tokens_of(
     """Cached tokens int16 (N, 32) of caption rows."""
 
     def make() -> dict[str, Tensor]:
-        return {"tokens": tokenize(tokenizer, [caption_text(row) for row in captions]).short()}
+        return {"tokens": networks.tokenize(tokenizer, [caption_text(row) for row in captions]).short()}
 
     vocabulary = file_hash(arguments.weights / "tokenizer" / "vocab.json")
     causes = causes | {"vocabulary": vocabulary, "captions": tensor_hash(captions)}
@@ -114,10 +112,11 @@ def tokens_of(
     return cached(arguments.cache, "tokens", causes, make)["tokens"]
 
 
-def tokenize(tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
-    """Token ids (len(texts), 32), padded as Stable Diffusion pads them."""
-    ids = tokenizer(texts, padding="max_length", truncation=True, max_length=networks.TEXT_LENGTH).input_ids
-    return torch.tensor(ids)
+@torch.no_grad()
+def embed(texts: list[str], tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel) -> Tensor:
+    """Embeddings (N, L, width) fp16 on the text encoder's device, some texts at a time."""
+    parts = networks.tokenize(tokenizer, texts).to(text_encoder.device).split(512)
+    return torch.cat([text_encoder(part).last_hidden_state.half() for part in parts])
 
 
 def frozen_vae(arguments: StageArguments, device: torch.device) -> tuple[AutoencoderKL, str]:

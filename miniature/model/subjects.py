@@ -6,48 +6,32 @@ users put on their models, teaches it people who do what the prompt says, and pl
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from accelerate import Accelerator
 from PIL import Image
-from torch import Tensor, nn
-from torch.nn.utils import parametrize
+from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from ...core.files import write_tensors
-from ...core.lora_files import layer_key
 from ...core.schedule import NoiseSchedule
 from ...training.loop.batches import Alternating, ShuffledRows
 from ...training.loop.config import TrainConfig
 from ...training.loop.trainer import train
 from ...training.models import sampling
 from ...training.models.denoising import DenoisingTask, use_plain_attention
+from ...training.models.edit_weights import LowRankWeights
+from ...training.models.lora import save_lora
 from ..world.backgrounds import BACKGROUNDS, PLACES, draw_background
 from ..world.tensors import caption_row, caption_text, load_scenes
 from ..world.things import SUBJECTS, SUBJECTS_LORA, THINGS
 from . import inpainting_examples, networks
-from .stage_data import StageArguments, frozen_vae, latents_of, tokenize
+from .stage_data import StageArguments, embed, frozen_vae, latents_of
 
 SMALLEST = 0.3  # of the picture's side, from which on a thing is a subject
 RANK = 16
 EMPTY_PLACES = 1 / 10  # as many empty places as this part of the scenes
 SHOWN = (("dancing", "grass"), ("running", "snow"), ("sitting", "room"), ("kneeling", "beach"))
 EMPTY_SHOWN = ("on the beach", "grass")
-
-
-class LowRank(nn.Module):
-    """A weight plus up @ down, as a parametrisation: at first nothing, no slower than the weight alone."""
-
-    def __init__(self, weight: Tensor, rank: int) -> None:
-        super().__init__()
-        inputs = weight[0].numel()
-        self.down = nn.Parameter(torch.randn(rank, inputs) * inputs**-0.5)
-        self.up = nn.Parameter(torch.zeros(len(weight), rank))
-
-    def forward(self, weight: Tensor) -> Tensor:
-        return weight + (self.up @ self.down).view_as(weight)
 
 
 def load_subjects(arguments: StageArguments) -> dict[str, Tensor]:
@@ -80,8 +64,7 @@ def train_subjects(arguments: StageArguments, config: TrainConfig, accelerator: 
     tokenizer = CLIPTokenizer.from_pretrained(arguments.weights / "tokenizer")
     unet, text_encoder = networks.load_networks(arguments.weights, "unet", "text_encoder")
     text_encoder.to(device).eval().requires_grad_(False)
-    unet.requires_grad_(False)
-    adapted = add_low_rank(unet)
+    LowRankWeights(unet, RANK, config.seed)
     if device.type == "cpu":
         use_plain_attention(unet)
     full = load_subjects(arguments)
@@ -105,35 +88,7 @@ def train_subjects(arguments: StageArguments, config: TrainConfig, accelerator: 
     task = DenoisingTask(unet, NoiseSchedule.scaled_linear(), nothing, make_preview=preview)
     train(task, Alternating(streams, (0, 1, 1)), config, arguments.runs / "subjects", accelerator)
     if accelerator.is_main_process:
-        save_low_rank(adapted, arguments.weights / SUBJECTS_LORA)
-
-
-def add_low_rank(unet: nn.Module) -> dict[str, LowRank]:
-    """LowRank on every matrix and kernel, by the layer's name."""
-    layers = {name: layer for name, layer in unet.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)}
-    torch.manual_seed(0)
-    adapted = {name: LowRank(layer.weight, RANK) for name, layer in layers.items()}
-    for name, layer in layers.items():
-        parametrize.register_parametrization(layer, "weight", adapted[name])
-    return adapted
-
-
-def save_low_rank(adapted: dict[str, LowRank], path: Path) -> None:
-    """Write a LoRA under kohya's names, in fp16."""
-    tensors = {}
-    for name, part in adapted.items():
-        key = layer_key(name)
-        tensors[f"{key}.lora_down.weight"] = part.down.half()
-        tensors[f"{key}.lora_up.weight"] = part.up.half()
-        tensors[f"{key}.alpha"] = torch.tensor(float(RANK))
-    write_tensors(path, tensors, {"modelspec.architecture": "stable-diffusion/lora"})
-
-
-@torch.no_grad()
-def embed(texts: list[str], tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel) -> Tensor:
-    """(N, L, width) fp16."""
-    tokens = tokenize(tokenizer, texts).to(text_encoder.device)
-    return torch.cat([text_encoder(part).last_hidden_state.half() for part in tokens.split(512)])
+        save_lora(unet, arguments.weights / SUBJECTS_LORA, {})
 
 
 def contexts(captions: Tensor, tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel) -> Tensor:

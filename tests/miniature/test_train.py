@@ -11,9 +11,13 @@ from accelerate import Accelerator
 from diffusers import StableDiffusionPipeline
 from finesse.benchmarks import miniature as benchmark
 from finesse.core import files
+from finesse.core.lora_files import PARTS, layer_key, read_lora
 from finesse.miniature import train
 from finesse.miniature.model import networks
+from finesse.miniature.model.subjects import RANK
+from finesse.miniature.world.things import SUBJECTS_LORA
 from finesse.training.loop.config import TrainConfig
+from torch import nn
 from transformers import HfArgumentParser
 
 SCENES = 24
@@ -66,9 +70,18 @@ def test_latents_have_unit_spread(trained):
     assert latents.std().item() == pytest.approx(1.0, abs=0.2)
 
 
+def test_the_subjects_are_a_lora_on_every_matrix(trained):
+    file = read_lora(trained / "weights" / SUBJECTS_LORA)
+    unet = networks.load(trained / "weights").unet
+    layers = [name for name, layer in unet.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
+    assert file.layers == sorted(map(layer_key, layers))
+    assert {len(file.tensors[layer + PARTS[0]]) for layer in file.layers} == {RANK}
+    assert any(file.tensors[layer + PARTS[1]].any() for layer in file.layers)
+
+
 def test_the_twin_starts_as_the_text_to_image_unet(trained):
-    unet = benchmark.models.build_unet(9)
-    widened = train.inpainting.widened(unet, trained / "weights" / "unet")
+    unet = networks.build_unet(9)
+    widened = train.inpainting_examples.widened(unet, trained / "weights" / "unet")
     original = networks.load(trained / "weights").unet
     latents, timestep, context = torch.randn(1, 4, 16, 16), torch.tensor([5]), torch.randn(1, 32, 192)
     extra = torch.randn(1, 5, 16, 16)
