@@ -1,4 +1,4 @@
-"""Files that are whole or absent: atomic writing, checked reading, and names that stay in their folder.
+"""Writes files atomically, reads them with checks, and keeps file names inside their folder.
 
 Every writer puts the bytes under a temporary name in the target's own folder, flushes them to the disk and
 renames them over the target, so that a process killed at any moment leaves either the old file or the new
@@ -90,7 +90,7 @@ def file_hash(*paths: str | Path) -> str:
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside `path`; what the block writes there takes the place of `path` when it ends.
+    """Yield a temporary path beside `path`; what the block writes there replaces `path` when the block ends.
 
     The folder is made if need be. When the block raises, the temporary file goes and `path` stays as it was.
     """
@@ -101,7 +101,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.touch()
         permissions = temporary.stat().st_mode
         yield temporary
-        temporary.chmod(permissions)  # safetensors makes a file of its own that nobody else may read
+        temporary.chmod(permissions)  # safetensors makes a new file that no other user may read
         with temporary.open("r+b") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -111,7 +111,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def confined(name: str, folder: str | Path) -> Path:
-    """The resolved path of the file `name` inside `folder`; it need not exist yet.
+    """Resolve the file `name` inside `folder`; it need not exist yet.
 
     `name` may hold subfolders, separated by / or \\ alike, so that a workflow made on one system opens on
     another. A ValueError refuses an empty name, an absolute one, a drive letter, `..` and a symbolic link

@@ -1,16 +1,16 @@
-"""Pictures and masks as ComfyUI hands them on: checked, and in bytes."""
+"""Checks pictures and masks as ComfyUI gives them, and converts them to bytes."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-PLACEHOLDER_SIDE = 64  # Load Image gives an all-zero mask of this side for a picture without alpha
-ROUNDING = 0.5 / 255  # how far a mask may pass 0 and 1: blurring leaves such errors, which no picture shows
+PLACEHOLDER_SIDE = 64  # side of the all-zero mask that Load Image gives for a picture without alpha
+ROUNDING = 0.5 / 255  # how far rounding, as in a blur, may carry a mask past 0 and 1; no picture shows it
 
 
 def check_image(image: Tensor, name: str) -> None:
-    """ValueError unless `image` is (batch, height, width, 3 or 4), not empty, and finite."""
+    """Raise ValueError unless `image` is (batch, height, width, 3 or 4), not empty, and finite."""
     if image.ndim != 4 or image.shape[-1] not in (3, 4) or image.numel() == 0:
         raise ValueError(f"{name} must be pictures (batch, height, width, 3 or 4), got {tuple(image.shape)}.")
     if not bool(torch.isfinite(image).all()):
@@ -22,12 +22,12 @@ def check_image(image: Tensor, name: str) -> None:
 
 
 def to_bytes(values: Tensor) -> Tensor:
-    """uint8 of values in [0, 1], in any shape: rounded, and clamped where they lie outside."""
+    """Convert values in [0, 1], of any shape, to uint8: rounded, and clamped if they lie outside."""
     return (values.float().clamp(0, 1) * 255).round().byte()
 
 
 def check_mask(mask: Tensor, image: Tensor) -> Tensor | None:
-    """The mask as (1 or batch, height, width), or None for Load Image's placeholder.
+    """Check a mask: -> (1 or batch, height, width), or None for Load Image's placeholder.
 
     image: (batch, height, width, channels). Raises ValueError for another size or batch, an empty mask,
     and what `unit_mask` refuses.
@@ -54,7 +54,7 @@ def check_mask(mask: Tensor, image: Tensor) -> Tensor | None:
 
 
 def unit_mask(mask: Tensor) -> Tensor:
-    """The mask, of any shape, with what passes 0 and 1 by rounding clamped; ValueError for more than that."""
+    """Clamp a mask of any shape where rounding took it past 0 or 1; ValueError if it is further outside."""
     mask = mask if mask.is_floating_point() else mask.float()
     low, high = float(mask.min()), float(mask.max())
     if not (low >= -ROUNDING and high <= 1 + ROUNDING):

@@ -1,4 +1,4 @@
-"""LoRA files: written under kohya's names, of which ComfyUI maps every key; peft's are read too.
+"""Reads and writes LoRA files under kohya's names, whose keys ComfyUI all maps; also reads peft's.
 
 A layer holds `<layer>.lora_down.weight` (rank, in, ...), `<layer>.lora_up.weight` (out, rank, ...) and
 `<layer>.alpha` (); its change of the weight is alpha / rank * up @ down (Hu et al. 2022).
@@ -20,12 +20,12 @@ TEXT_PREFIXES = ("lora_te", "text_encoder")
 PEFT_PREFIX = "unet.base_model.model."
 PEFT_PARTS = {".lora_A.weight": ".lora_down.weight", ".lora_B.weight": ".lora_up.weight"}
 PARTS = (".lora_down.weight", ".lora_up.weight", ".alpha")
-TEXT_WIDTHS = {768: "SD1.x", 1024: "SD2.x", 2048: "SDXL"}  # of the cross-attention
+TEXT_WIDTHS = {768: "SD1.x", 1024: "SD2.x", 2048: "SDXL"}  # a layer of the cross-attention
 
 
 @dataclass
 class LoraFile:
-    """The UNet's adapters out of a file: tensors under kohya's names, and the header's metadata."""
+    """A UNet's adapters from a file: tensors under kohya's names, and the header's metadata."""
 
     path: Path
     tensors: dict[str, Tensor]
@@ -38,7 +38,7 @@ class LoraFile:
 
     @property
     def base(self) -> str:
-        """The base model it was made for, in words: as the header says, else as its shapes tell."""
+        """Name of the base model it was made for: from the header, else told by its shapes."""
         if "finesse.base" in self.metadata:
             return self.metadata["finesse.base"]
         widths = {
@@ -52,31 +52,33 @@ class LoraFile:
 
     @property
     def needs_mask(self) -> bool:
-        """Whether the header says that it was trained on an inpainting model of 9 channels."""
+        """Tell whether the header says that it was trained on an inpainting model of 9 channels."""
         return self.metadata.get("finesse.in_channels") == "9"
 
     def misfit(self, shapes: Mapping[str, torch.Size]) -> str:
-        """Why it does not fit a model whose layers' weights have these shapes by key; "" when it does."""
+        """Say why it does not fit a model with these shapes of weights by layer key; "" if it does."""
         for layer in self.layers:
             if layer not in shapes:
-                return f"its layer {layer} is not in it"
+                return f"its layer {layer} is not in the model"
             down, up = (self.tensors[layer + part] for part in PARTS[:2])
             weight = shapes[layer]
             if up.shape[0] != weight[0] or down[0].numel() != weight[1:].numel():
                 change = [up.shape[0], *down.shape[1:]]
-                return f"its layer {layer} changes a weight of shape {change}, which is {list(weight)} there"
+                return (
+                    f"its layer {layer} changes a weight of shape {change}, but the model's is {list(weight)}"
+                )
         return ""
 
 
 def layer_key(name: str) -> str:
-    """kohya's key of a layer that diffusers calls `name`: dots become underscores."""
+    """Turn diffusers' name of a layer into kohya's key: dots become underscores."""
     return PREFIX + name.replace(".", "_")
 
 
 def read_lora(path: str | Path) -> LoraFile:
-    """The adapters of a UNet in a file with kohya's names or peft's (`unet.base_model.model….lora_A.weight`).
+    """Read a UNet's adapters under kohya's names or peft's (`unet.base_model.model….lora_A.weight`).
 
-    peft's files tell no alpha: it is the rank then, as in the scripts that write such files. Raises
+    peft's files hold no alpha; it is then the rank, as in the scripts that write such files. Raises
     ValueError, naming file and key, when something else is in it, a text encoder's layers included, or a
     layer is incomplete or of two ranks.
     """
@@ -92,14 +94,14 @@ def read_lora(path: str | Path) -> LoraFile:
         if not rank or up.ndim < 2 or up[0].numel() != rank or alpha.numel() != 1:
             raise ValueError(
                 f"{path.name} is damaged: in layer {layer} lora_down is {list(down.shape)}, lora_up "
-                f"{list(up.shape)} and alpha {list(alpha.shape)}, which are of no one rank. Copy, download "
-                "or train it again."
+                f"{list(up.shape)} and alpha {list(alpha.shape)}, which do not agree on one rank. Copy, "
+                "download or train it again."
             )
     return file
 
 
 def _check_keys(file: LoraFile) -> None:
-    """ValueError unless all that is in the file are whole layers of a UNet."""
+    """Raise ValueError unless the file holds whole layers of a UNet and nothing else."""
     whole = {layer + part for layer in file.layers for part in PARTS}
     lacking = {layer + PARTS[1] for layer in file.layers} - set(file.tensors)
     if texts := sorted(key for key in file.tensors if key.startswith(TEXT_PREFIXES)):

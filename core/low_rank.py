@@ -1,4 +1,4 @@
-"""Low-rank weights (Hu et al. 2022) as training begins with them, the same in ComfyUI as in diffusers."""
+"""Initial low-rank weights (Hu et al. 2022) for training, the same in ComfyUI as in diffusers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .seeds import mix
 
 
 def initial_low_rank(name: str, rank: int, shape: Sequence[int], seed: int) -> tuple[Tensor, Tensor]:
-    """down (rank, n) uniform in ±1/sqrt(n) and up (out, rank) zero, float32: no change of the weight yet.
+    """Draw down (rank, n), uniform in ±1/sqrt(n), and up (out, rank), zero: no change of the weight yet.
 
     shape: the weight's (out, in, ...), of which n is what one output reads. A function of the seed and of
     `name`, diffusers' of the layer; in whatever order layers are drawn, each gets the same.

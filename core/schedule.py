@@ -43,7 +43,7 @@ class NoiseSchedule:
         return alpha * clean + sigma * noise
 
     def predict_clean(self, noisy: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
-        """x_0 that a prediction `noise` of the noise implies."""
+        """Compute the x_0 that a predicted `noise` implies."""
         alpha, sigma = self.alpha_sigma(timestep, noisy)
         return (noisy - sigma * noise) / alpha
 

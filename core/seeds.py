@@ -1,4 +1,4 @@
-"""Seeds: every random number is a function of a seed and of where it is used."""
+"""Makes every random number a function of a seed and of where it is used."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ LARGEST_SEED = 2**64 - 1  # ComfyUI's seeds have 64 bits
 
 
 def mix(*numbers: int) -> int:
-    """One 63-bit seed out of several small numbers, so that neighbouring steps share no stream."""
+    """Mix several small numbers into one 63-bit seed, so that neighbouring steps share no stream."""
     state = 0x9E3779B97F4A7C15
     for number in numbers:
         state = ((state ^ number) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF

@@ -1,4 +1,4 @@
-"""Checkpoints as torch.save writes them (.pth, .ckpt), read without running anything in them."""
+"""Reads checkpoints of torch.save (.pth, .ckpt) without running anything in them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from torch import Tensor
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
-    """The tensors under `state_dict`, or at the top, in the dtype as stored and mapped from the disk.
+    """Read the tensors under `state_dict`, or at the top, in the dtype as stored, mapped from the disk.
 
-    What the file holds besides tensors and plain values is refused, so that nothing in it is run. Raises
+    Anything but tensors and plain values is refused, so that nothing in the file is run. Raises
     ValueError, naming the file, when it is missing, damaged, of another format or refused.
     """
     path = Path(path)
@@ -49,10 +49,10 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
 
 
 def key_groups(keys: Iterable[str], most: int = 8) -> str:
-    """The first two parts of the keys, as a list for a message."""
+    """List the first two parts of the keys for a message."""
     found = sorted({".".join(key.split(".")[:2]) for key in keys}) or ["no tensor at all"]
     return ", ".join(found[:most]) + (", …" if len(found) > most else "")
 
 
-# Checkpoints of old Lightning versions name this class among their callbacks; it stands in for theirs.
+# Checkpoints of old Lightning versions hold this class as a callback; this stands in for it.
 _LIGHTNING = type("ModelCheckpoint", (), {"__module__": "pytorch_lightning.callbacks.model_checkpoint"})

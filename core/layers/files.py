@@ -1,4 +1,4 @@
-"""Layered edits on disk: the fine-tuned weights and the embeddings they belong to, in one file.
+"""Reads and writes layered edits: the fine-tuned weights and the embeddings they belong to, in one file.
 
 The weights lie under the names that stock *Load LoRA* takes, the embeddings beside them under PREFIX.
 """
@@ -16,13 +16,13 @@ from ..files import read_tensors, write_tensors
 
 PREFIX = "finesse_layered."
 POSITIVE, OBJECT, BACKGROUND = "positive", "object", "background"
-POOLED = ".pooled"  # after a name: what an SDXL reads besides
+POOLED = ".pooled"  # ends the name of a pooled text, which an SDXL also reads
 NAMES = (POSITIVE, OBJECT, BACKGROUND)
 
 
 @dataclass(frozen=True, eq=False)
 class LayeredEdit:
-    """What LayerDiffusion has learnt of a photo.
+    """What LayerDiffusion has learnt from a photo.
 
     lora: weights by ComfyUI's names or kohya's: `.diff` and `.diff_b`, or `.lora_up.weight`,
     `.lora_down.weight` and `.alpha`. embeddings: (1, L, D) each, `positive` at least, which is the mixture;
@@ -39,7 +39,7 @@ class LayeredEdit:
         for name, tensor in self.lora.items():
             layer, part = _layer_of(name, shapes)
             if layer is None:
-                return f"its weight {name} is of no layer of it"
+                return f"its weight {name} belongs to no layer of the model"
             found, wanted = list(tensor.shape), list(shapes[layer])
             fits = {
                 "diff": found == wanted,
@@ -48,12 +48,12 @@ class LayeredEdit:
                 "lora_down.weight": math.prod(found[1:]) == math.prod(wanted[1:]),
             }
             if not fits.get(part, True):
-                return f"its weight {name} is of shape {found}, for a layer whose weight is {wanted} there"
+                return f"its weight {name} is of shape {found}, but the model's weight is {wanted}"
         return ""
 
 
 def _layer_of(name: str, layers: Container[str]) -> tuple[str | None, str]:
-    """The layer that a weight belongs to, and the rest of its name."""
+    """Split a weight's name into its layer and the rest."""
     places = [place for place, letter in enumerate(name) if letter == "."]
     return next(((name[:i], name[i + 1 :]) for i in places if name[:i] in layers), (None, name))
 
@@ -65,7 +65,7 @@ def write_edit(path: str | Path, edit: LayeredEdit) -> None:
 
 
 def read_edit(path: str | Path) -> LayeredEdit:
-    """Read an edit; ValueError, naming the file, when it is none."""
+    """Read an edit; ValueError, naming the file, if it is not one."""
     tensors, metadata = read_tensors(path)
     embeddings = {key.removeprefix(PREFIX): value for key, value in tensors.items() if key.startswith(PREFIX)}
     known = {name + end for name in NAMES for end in ("", POOLED)}

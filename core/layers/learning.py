@@ -1,4 +1,4 @@
-"""LayerDiffusion: one photo, its object changed and its background replaced (paper, section 3.2).
+"""LayerDiffusion: changes the object of one photo and replaces its background (paper, section 3.2).
 
 First the texts' embeddings are fitted to the layers, then the model to the embeddings' mixture; sampling
 alternates between the mixture and the object's text as the text encoder gives it, for the fitted one carries
@@ -19,15 +19,15 @@ from ..schedule import Denoiser, NoiseSchedule
 from .losses import Layer, LayeredLoss
 
 FULL, LOW_RANK = "full", "low-rank"
-RATES = {FULL: 2e-6, LOW_RANK: 1e-4}  # the paper's, and what low-rank weights, which begin at zero, need
-CHECK_EVERY = 10  # steps between looks at the losses, each of which waits for the device
+RATES = {FULL: 2e-6, LOW_RANK: 1e-4}  # the paper's rate; low-rank weights begin at zero and need a higher one
+CHECK_EVERY = 10  # steps between two checks of the losses, since each check waits for the device
 
 
 @dataclass(frozen=True, eq=False)
 class Progress:
-    """A step that is done.
+    """A finished step of learning.
 
-    step: 1 to total. loss: scalar float32 of that step; reading it waits for the device. embeddings: copies
+    step: 1 to total. loss: scalar float32 of the step; reading it waits for the device. embeddings: copies
     of the optimised embeddings as of now, (1, L, D) float32; none while the model is fine-tuned. preview:
     makes (1, C, h, w), the clean latent that the model sees in the noised layers now, by one more pass.
     """
@@ -80,9 +80,9 @@ def interpolate(first: Tensor, second: Tensor, alpha: float = 0.7) -> Tensor:
 
 
 def same_length(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """Two embeddings (1, L, D), repeated to the least length that is a multiple of both.
+    """Repeat two embeddings (1, L, D) to the least length that is a multiple of both.
 
-    Attention over a text that is repeated as a whole is attention over the text.
+    Attention over a text repeated as a whole equals attention over the text.
     """
     length = math.lcm(first.shape[1], second.shape[1])
     return first.repeat(1, length // first.shape[1], 1), second.repeat(1, length // second.shape[1], 1)
@@ -123,9 +123,9 @@ def fine_tune(
 
 
 def object_steps(within: Sequence[bool], every: int) -> list[bool]:
-    """For each sampling step whether it is guided by the object's text, not by the mixture (eq. 8).
+    """Tell for each sampling step whether the object's text guides it, and not the mixture (eq. 8).
 
-    within: of each step whether it may be. Every `every`-th of all steps is, counted from the first whether
+    within: whether each step may be. Every `every`-th of all steps is, counted from the first whether
     it may be or not; with 0 none is. Raises ValueError for an `every` below 0.
     """
     if every < 0:
@@ -151,7 +151,7 @@ def _descend(
         optimizer = torch.optim.Adam(parameters, learning_rate, fused=fused)
         scale = loss.scale
         for step in range(steps):
-            # no context may stay open at the yield: it would hold for the caller as well
+            # no context may be open at the yield: it would apply to the caller as well
             with torch.inference_mode(False), torch.enable_grad():
                 value = _step(loss(seed, step), scale, parameters, optimizer)
                 copies = tuple(result.detach().clone() for result in results)
@@ -176,7 +176,7 @@ def _step(
 
 
 def _copy(embedding: Tensor, layer: Layer) -> Tensor:
-    """An ordinary float32 tensor beside the layer, also of a tensor of inference mode."""
+    """Copy an embedding to the layer's device as an ordinary float32 tensor, even out of inference mode."""
     with torch.inference_mode(False):
         return embedding.detach().to(layer.latent.device, torch.float32, copy=True)
 
@@ -187,7 +187,7 @@ def _check_losses(losses: Sequence[Tensor], done: int, steps: int, learning_rate
         if not math.isfinite(value):
             raise ValueError(
                 f"The loss is {value} at step {step} of {steps}: lower learning_rate ({learning_rate:g}); "
-                "if it is so from the first step, let the model compute in bfloat16 or float32."
+                "if it fails from the first step, let the model compute in bfloat16 or float32."
             )
 
 

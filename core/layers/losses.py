@@ -1,4 +1,4 @@
-"""LayerDiffusion's loss: pictures in layers, of each of which the model learns one part (eqs. 2, 4 to 6)."""
+"""LayerDiffusion's loss on pictures in layers; the model learns one part of each (eqs. 2, 4 to 6)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..seeds import mix
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """A picture, and how much each cell of it counts; made by `Layer.of` or `split_layers`.
+    """A picture, and how much each of its cells counts; `Layer.of` and `split_layers` make it.
 
     latent: (1, C, h, w) float32, scaled as the model reads it. mask: (1, 1, h, w) float32 in [0, 1].
     """
@@ -26,7 +26,7 @@ class Layer:
 
     @classmethod
     def of(cls, latent: Tensor, mask: Tensor | None = None, name: str = "latent") -> Layer:
-        """The part of a picture under `mask`, (H, W) in pixels of any size; all of it without one.
+        """Make a layer of the part of a picture under `mask`, (H, W) in pixels of any size; None takes all.
 
         latent: (1, C, h, w) of the picture; `name` is what messages call it. Raises ValueError for another
         shape, values that are not finite, a mask outside [0, 1] and an empty one.
@@ -36,13 +36,15 @@ class Layer:
         if not bool(torch.isfinite(latent).all()):
             raise ValueError(f"{name} holds values that are NaN or infinite; encode the picture in float32.")
         size = latent.shape[-2:]
-        with torch.inference_mode(False):  # autograd keeps the tensors, which it may not of inference mode's
+        with torch.inference_mode(
+            False
+        ):  # autograd keeps these tensors, which is forbidden for tensors of inference mode
             cells = torch.ones(1, 1, *size) if mask is None else area_mask(_checked(mask), size)
             return cls(latent.detach().to(torch.float32, copy=True), cells.to(latent.device))
 
 
 def split_layers(photo: Tensor, reference: Tensor, mask: Tensor) -> tuple[Layer, Layer]:
-    """The object as the photo shows it, and the background as the reference does.
+    """Make two layers: the object as the photo shows it, the background as the reference shows it.
 
     photo, reference: latents (1, C, h, w), each of its own size. mask: (H, W) in [0, 1] in pixels, 1 on the
     object. Raises ValueError as `Layer.of`, and for a mask that leaves no background.
@@ -54,9 +56,9 @@ def split_layers(photo: Tensor, reference: Tensor, mask: Tensor) -> tuple[Layer,
 
 
 def area_mask(mask: Tensor, size: Sequence[int]) -> Tensor:
-    """(1, 1, h, w) float32: of each cell of `size` (h, w) the mean of `mask` (H, W) over the cell's area.
+    """Average `mask` (H, W) over the area of each cell of `size` (h, w): (1, 1, h, w) float32.
 
-    Pixels that a cell's edge cuts count with what lies inside, so that any two sizes fit.
+    A pixel cut by a cell's edge counts with its part inside, so any two sizes fit.
     """
     rows, columns = (_coverage(mask.shape[-2 + axis], size[axis]) for axis in (0, 1))
     means = rows @ mask.cpu().double() @ columns.T
@@ -76,9 +78,9 @@ def masked_mse(predicted: Tensor, noise: Tensor, mask: Tensor) -> Tensor:
 def draw(
     seed: int, step: int, shape: Sequence[int], timesteps: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """A step's timestep (1,) out of `timesteps` and noise of `shape`: the same on every device, in any run.
+    """Draw a step's timestep (1,) out of `timesteps`, and noise of `shape`; the same on every device.
 
-    Layers of one shape have one noise, as in eqs. 2 to 5; of all shapes the timestep is the same.
+    Layers of one shape share their noise, as in eqs. 2 to 5; all layers share the timestep.
     """
     generator = torch.Generator().manual_seed(mix(seed, step))
     timestep = torch.randint(timesteps, (1,), generator=generator)
@@ -103,7 +105,7 @@ class LayeredLoss:
         self.schedule = NoiseSchedule(schedule.alphas_cumprod.to(self.device))
 
     def __call__(self, seed: int, step: int) -> Tensor:
-        """The loss of a step, scalar."""
+        """Compute the loss of a step, a scalar."""
         timestep, noises = self._draw(seed, step)
         _, predicted = self._predict(timestep, noises)
         losses = [
@@ -114,10 +116,10 @@ class LayeredLoss:
 
     @property
     def scale(self) -> float:
-        """What to multiply the loss by so that its gradient survives half precision; a power of two.
+        """Factor for the loss, a power of two, that lets its gradient survive half precision.
 
-        An error of d in one value of a layer of n gives a gradient of 2 d / n, and behind it ever smaller
-        ones, which float16 rounds to zero; times n / 16 they keep away from both ends of its range.
+        An error of d in one value of a layer of n gives a gradient of 2 d / n, and smaller ones behind
+        it, which float16 rounds to zero; times n / 16 they stay clear of both ends of its range.
         """
         smallest = min(
             float(layer.mask.square().sum()) * layer.latent.shape[1] / weight
@@ -127,9 +129,9 @@ class LayeredLoss:
 
     @torch.no_grad()
     def preview(self) -> Tensor:
-        """(1, C, h, w): the layers put together as the model sees them through half of all noise.
+        """Put the layers together as the model sees them through half of all noise: (1, C, h, w).
 
-        Always the same noise, so that one sees what is learnt; layers of another size than the first's are
+        The noise is always the same, so that changes show what was learnt; layers of other sizes are
         left out.
         """
         timestep, noises = self._draw(0, 0)
@@ -142,14 +144,14 @@ class LayeredLoss:
         return picture
 
     def _draw(self, seed: int, step: int) -> tuple[Tensor, list[Tensor]]:
-        """The timestep (1,), and each layer's noise."""
+        """Draw the timestep (1,) and each layer's noise."""
         drawn = [
             draw(seed, step, layer.latent.shape, len(self.schedule), self.device) for layer in self.layers
         ]
         return drawn[0][0], [noise for _, noise in drawn]
 
     def _predict(self, timestep: Tensor, noises: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """Each layer's noisy latent and the noise seen in it, float32; layers of one shape in one pass."""
+        """Noise each layer and predict its noise, float32; layers of one shape go in one pass."""
         noisy = [
             self.schedule.add_noise(layer.latent, noise, timestep)
             for layer, noise in zip(self.layers, noises, strict=True)
@@ -162,7 +164,7 @@ class LayeredLoss:
 
 
 def _checked(mask: Tensor) -> Tensor:
-    """The mask (H, W), if it is one, in float64."""
+    """Check a mask (H, W) and return it in float64."""
     if mask.ndim != 2 or mask.numel() == 0:
         raise ValueError(f"mask must be of one picture (height, width), got {tuple(mask.shape)}.")
     mask = unit_mask(mask)
@@ -172,7 +174,7 @@ def _checked(mask: Tensor) -> Tensor:
 
 
 def _coverage(pixels: int, cells: int) -> Tensor:
-    """(cells, pixels) float64: the part of each cell that each pixel covers."""
+    """Part of each cell that each pixel covers, (cells, pixels) float64."""
     edges = torch.arange(cells + 1, dtype=torch.float64) * (pixels / cells)
     starts = torch.arange(pixels, dtype=torch.float64)
     inside = torch.minimum(edges[1:, None], starts + 1) - torch.maximum(edges[:-1, None], starts)

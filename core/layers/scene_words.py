@@ -1,4 +1,4 @@
-"""The words that tell what in a sentence is the scene and what is the subject, for `edit_prompt`."""
+"""Words that tell the scene from the subject in a sentence, for `split_prompt`."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ PREPOSITIONS = _phrases("""
     over, across, along, alongside, amid, amidst, among, amongst, against, around, inside, outside,
     within, atop, through, throughout, between, beyond, during, past, into, onto, up, down
 """)
-"""What comes before a place or a time."""
+"""Words before a place or a time."""
 
 ARTICLES = _words("a an the this that these those some many several his her its their my your our") | {
     number for number in NUMBERS if not number.isdigit()
 }
-"""What a thing's name begins with."""
+"""Words that begin a thing's name."""
 
 TIMES = _words("""
     night midnight day daytime noon midday dawn dusk twilight sunset sunrise sundown morning evening
     afternoon winter summer spring autumn fall christmas halloween
 """)
-"""A time before the sentence leaves room for a place within it."""
+"""Times: one before the sentence leaves room for a place within it."""
 
 SCENES = TIMES | _words("""
     forest forests wood woods jungle meadow field fields garden park lawn grass mountain mountains hill
@@ -44,7 +44,7 @@ SCENES = TIMES | _words("""
     cave space universe moon farm barn backyard landscape scenery background backdrop ruins countryside
     trees sand dunes
 """)
-"""After a comma these need no preposition: a dog jumping, snowy forest."""
+"""Places that need no preposition after a comma: a dog jumping, snowy forest."""
 
 _CLOTHES = _words("""
     suit dress shirt t-shirt tshirt blouse coat jacket sweater hoodie jumper cardigan vest jeans trousers
@@ -64,19 +64,19 @@ _RIDDEN = _words("""
 """)
 _MANNER = _words("air style manner fashion foreground camera viewer phone stick skewer leash cob")
 SUBJECT_PARTS = _CLOTHES | _BODY | _RIDDEN | _MANNER | COLOURS
-"""Heads of phrases that belong to the subject: a man in a suit, hot dog on a stick, a woman on a horse."""
+"""Nouns of phrases that belong to the subject: a man in a suit, hot dog on a stick, a woman on a horse."""
 
 BARE_SUBJECT_PARTS = _words("""
     love flight motion bloom pieces colour color detail midair mid-air focus pain silence pairs formation
     line row fire display ease rest once least all half circles it itself them him her me you us
 """)
-"""The same where they stand alone: a car on fire, but a cat by the fire."""
+"""Nouns that belong to the subject if they stand alone: a car on fire, but a cat by the fire."""
 
 CARRIERS = _words("""
     plate bowl cup teacup mug glass vase basket pot box jar bottle tray dish bag bucket cage crib cradle
     wheelchair stroller boat canoe kayak rowboat raft saddle towel cushion pillow blanket mat
 """)
-"""What holds the subject: a part of it where a place follows, as of a cake on a plate on a table."""
+"""Things that hold the subject, and belong to it if a place follows: a cake on a plate on a table."""
 
 LEAD_INS: dict[str, frozenset[str]] = {
     "at": _words("""
@@ -97,7 +97,7 @@ LEAD_INS: dict[str, frozenset[str]] = {
     "around": _words("looking looks turning"),
     "behind": _words("looking looks left"),
 }
-"""Words that make what follows a part of the deed: looking at, covered in, painted by."""
+"""Words that make what follows part of the subject's action: looking at, covered in, painted by."""
 
 NEEDS_ARTICLE = _words("by up down past around")
 """Prepositions that begin a place only before an article: by the sea, but by Monet; down a street."""
@@ -111,10 +111,10 @@ ROOMS_IN_ING = _words("""
     room lot pool trail mall table rink alley pier path board machine area site hall centre center street
     court field ground grounds track house spot park desk chair
 """)
-"""After a word in -ing these make one name with it: living room, parking lot."""
+"""Nouns that form one name with a word in -ing before them: living room, parking lot."""
 
 VERBS_OF_SCENES = _words("""
     leading overlooking surrounding facing glowing stretching containing raining snowing falling blooming
     shining burning towering looming hanging rising setting crashing
 """)
-"""What places do, so that it is not the subject's deed: a street leading to a castle."""
+"""What places do, which is not the subject's action: a street leading to a castle."""

@@ -1,8 +1,8 @@
-"""A target sentence split into the text of its object and the text of its background.
+"""Splits a target sentence into the text of its object and the text of its background.
 
 LayerDiffusion (section 3.2) optimises one embedding for each. A sentence is cut before prepositions of place
 and time, before *with*, before verbs in -ing and at commas; each piece is counted to the subject or to the
-scene by the rules below and the words in `place_words`. Nothing is understood beyond that; the split is meant
+scene by the rules below and the words in `scene_words`. Nothing is understood beyond that; the split is meant
 to be shown and edited.
 """
 
@@ -44,10 +44,10 @@ class EditPrompt:
 
 @dataclass(frozen=True)
 class _Piece:
-    """Words from one cut to the next.
+    """The words from one cut to the next.
 
-    lead: what it was cut at: place, with, verb, mark, or "" for the sentence's beginning. skip: how many
-    words, a preposition's or a comma, come before its noun. before: the word that it follows.
+    lead: the kind of cut before it: place, with, verb, mark, or "" at the beginning. skip: how many
+    words (a preposition's, or a comma) come before its noun. before: the word before the piece.
     """
 
     words: tuple[str, ...]
@@ -57,18 +57,18 @@ class _Piece:
 
     @property
     def head(self) -> str:
-        """Its noun: the last word before another part of speech; "living room" is a room."""
+        """Noun of the piece: the last word before another part of speech; "living room" is a room."""
         plain = [word if word in MARKS else _plain(word) for word in self.words[self.skip :]]
         end = next((i for i, word in enumerate(plain) if i and word in HEAD_ENDS), len(plain))
         return plain[end - 1] if end else ""
 
     def is_about(self, nouns: frozenset[str]) -> bool:
-        """Whether its noun is one of `nouns`, or the plural of one."""
+        """Tell whether its noun is one of `nouns`, or the plural of one."""
         return bool({self.head, self.head.removesuffix("s"), self.head.removesuffix("es")} & nouns)
 
     @property
     def is_place(self) -> bool:
-        """Whether it is a place or a time, and not a part of the subject or of its deed."""
+        """Tell whether it is a place or a time, and not part of the subject or of its action."""
         if self.lead != "place":
             return False
         first, following = _plain(self.words[0]), self.words[self.skip :]
@@ -81,7 +81,7 @@ class _Piece:
 
 
 def split_edit_prompt(prompt: str) -> EditPrompt:
-    """The object text and the background text of a sentence such as "a dog jumping in a forest".
+    """Split a sentence such as "a dog jumping in a forest" into an object text and a background text.
 
     Words, weights such as (dog:1.2) and capitals stay as they are, and nothing is cut inside brackets. After
     a place at the beginning ("in a forest, a dog jumps over a log") the rest is the object, whole. Raises
@@ -119,7 +119,7 @@ def _begins_noun(word: str) -> bool:
 
 
 def _preposition(words: Sequence[str], start: int) -> int:
-    """How many words from `start` on are a preposition with something after it, 0 for none."""
+    """Count the words from `start` on that form a preposition with something after it; 0 for none."""
     lower = tuple(word.lower() for word in words[start : start + 6])
     for phrase in PREPOSITIONS:
         end = len(phrase)
@@ -130,7 +130,7 @@ def _preposition(words: Sequence[str], start: int) -> int:
 
 
 def _fronted(words: list[str]) -> tuple[_Piece | None, list[str]]:
-    """A place or time at the beginning, and the sentence after it."""
+    """Split off a place or time at the beginning from the sentence after it."""
     skip = _preposition(words, 0)
     for i in range(skip + 1, len(words) + 1) if skip else ():
         if i == len(words):
@@ -173,7 +173,7 @@ def _pieces(words: list[str]) -> list[_Piece]:
 
 
 def _is_verb(words: Sequence[str], i: int) -> bool:
-    """Whether a word in -ing tells what somebody does, and not which kind of thing it is."""
+    """Tell whether a word in -ing says what somebody does, and not what kind of thing something is."""
     word, before = _plain(words[i]), _plain(words[i - 1])
     after = _plain(words[i + 1]) if i + 1 < len(words) else ""
     if not word.endswith("ing") or word in NOUNS_IN_ING:
@@ -182,12 +182,12 @@ def _is_verb(words: Sequence[str], i: int) -> bool:
 
 
 def _placed(pieces: list[_Piece]) -> list[bool]:
-    """Whether each piece belongs to the scene; what has no sign of its own goes with the one before."""
+    """Tell for each piece whether it belongs to the scene; one without any sign goes with the one before."""
     placed: list[bool] = []
     for i, piece in enumerate(pieces):
         inherited = bool(placed) and placed[-1]
         if piece.lead == "place":
-            # a cake on a plate is one thing where a table follows
+            # a cake on a plate is one thing if a table follows
             is_held = piece.is_about(CARRIERS) and any(other.is_place for other in pieces[i + 1 :])
             placed.append(piece.is_place and (inherited or not is_held))
         elif piece.lead == "verb":

@@ -1,4 +1,4 @@
-"""What goes into a Segment Anything model, and which of the masks that come out is the largest object.
+"""Prepares pictures for a Segment Anything model, and finds the largest object among its masks.
 
 The model sees a square of `side` pixels with the picture at its top left, and answers with logits on a
 grid of a quarter of that. Kirillov et al. 2023, "Segment Anything"; the constants are those of its section B.
@@ -24,20 +24,20 @@ MOST_BORDER = 0.4
 
 @dataclass(frozen=True, eq=False)
 class FoundMask:
-    """A mask as the model gives it: logits (h, w), above 0 inside, and the IoU that it predicts for it."""
+    """A mask from the model: logits (h, w), above 0 inside, and the IoU that the model predicts for it."""
 
     logits: Tensor
     iou: float
 
 
 def size_in_model(height: int, width: int, side: int) -> tuple[int, int]:
-    """Height and width of a picture when its longer side is `side` pixels."""
+    """Height and width of a picture scaled to a longer side of `side` pixels."""
     scale = side / max(height, width)
     return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
 
 
 def model_input(picture: Tensor, side: int) -> Tensor:
-    """A picture (H, W, 3) in [0, 1] for the model: (1, 3, side, side) on the CPU, zero beyond the picture."""
+    """Prepare a picture (H, W, 3) in [0, 1]: (1, 3, side, side) on the CPU, zero beyond the picture."""
     pixels = to_bytes(picture.cpu()).movedim(-1, 0)[None]  # HWC -> 1CHW
     size = size_in_model(*picture.shape[:2], side)
     # in bytes on the CPU, because there torch rounds as Pillow does, which Meta's code resizes with
@@ -47,25 +47,25 @@ def model_input(picture: Tensor, side: int) -> Tensor:
 
 
 def to_picture(logits: Tensor, height: int, width: int, side: int) -> Tensor:
-    """The model's logits (N, K, h, w) at the picture's own size (N, K, height, width)."""
+    """Scale the model's logits (N, K, h, w) to the picture's own size (N, K, height, width)."""
     rows, columns = size_in_model(height, width, side)
     whole = F.interpolate(logits, (side, side), mode="bilinear", align_corners=False)
     return F.interpolate(whole[..., :rows, :columns], (height, width), mode="bilinear", align_corners=False)
 
 
 def point_grid(height: int, width: int, count: int) -> Tensor:
-    """`count` x `count` points (x, y) evenly over a picture, in pixels: (count * count, 2)."""
+    """Spread `count` x `count` points (x, y) evenly over a picture, in pixels: (count * count, 2)."""
     steps = (torch.arange(count) + 0.5) / count
     y, x = torch.meshgrid(steps * height, steps * width, indexing="ij")
     return torch.stack([x, y], dim=-1).reshape(-1, 2)
 
 
 def largest_object(logits: Tensor, ious: Tensor, height: int, width: int) -> FoundMask | None:
-    """The largest of the model's masks that is an object of a picture of `height` x `width`, or None.
+    """Find the largest mask that is an object of a picture of `height` x `width`; None if there is none.
 
     logits: (N, K, h, w), of which the part under the picture counts. ious: (N, K), as the model predicts.
 
-    A mask is reliable if that IoU is at least 0.88 and its stability, the IoU of the masks at logits of +1
+    A mask is reliable if its IoU is at least 0.88 and its stability, the IoU of the masks at logits of +1
     and -1, at least 0.95. It is background, not an object, if it covers more than 80% of the picture or more
     than 40% of its outermost pixels: a sky or a floor does, a person cut off by the lower edge does not.
     """

@@ -1,4 +1,4 @@
-"""Points of a picture that a user writes, or that another node writes as JSON."""
+"""Parses points of a picture that a user writes, or that another node writes as JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Point = tuple[float, float]
 
 
 def parse_points(text: str, width: int, height: int, name: str) -> list[Point]:
-    """The points (x, y), in pixels from the top left, of a picture of `width` x `height`; none for "".
+    """Parse points (x, y), in pixels from the top left, of a picture of `width` x `height`; "" has none.
 
     text: JSON, `[{"x": 120, "y": 80}, ...]` as core's point nodes have it or `[[120, 80], ...]`; or plain
     pairs, "120, 80; 30, 40". Raises ValueError that names `name` and the faulty point.

@@ -1,4 +1,4 @@
-"""Files of the Segment Anything Model (Kirillov et al. 2023): their size read from the shapes, keys renamed.
+"""Reads files of the Segment Anything Model (Kirillov et al. 2023): sizes from shapes, keys renamed.
 
 Meta publishes `sam_vit_b_01ec64.pth`, `sam_vit_l_0b3195.pth` and `sam_vit_h_4b8939.pth`. Their keys
 (`image_encoder.*`, `prompt_encoder.*`, `mask_decoder.*`) become those of transformers' SamModel, which names
@@ -58,9 +58,9 @@ _RENAMED = (
 
 @dataclass(frozen=True)
 class SamFile:
-    """A file's weights by transformers' names, on the CPU in the dtype as stored.
+    """Weights of a file by transformers' names, on the CPU in the dtype as stored.
 
-    config: keyword arguments for transformers' SamConfig. size: what it is called, such as ViT-B.
+    config: keyword arguments for transformers' SamConfig. size: the model's name, such as ViT-B.
     """
 
     size: str
@@ -69,7 +69,7 @@ class SamFile:
 
 
 def read_sam(path: str | Path) -> SamFile:
-    """The model in a .pth or .safetensors file. Raises ValueError, naming the file, for anything else."""
+    """Read the model in a .pth or .safetensors file. ValueError, naming the file, for anything else."""
     path = Path(path)
     state = read_tensors(path)[0] if path.suffix == ".safetensors" else read_checkpoint(path)
     if any(key.startswith("image_encoder.") for key in state):
@@ -90,7 +90,7 @@ def read_sam(path: str | Path) -> SamFile:
 
 
 def transformers_name(key: str) -> str:
-    """What transformers' SamModel calls the weight that Meta's code calls `key`."""
+    """Turn Meta's `key` of a weight into its name in transformers' SamModel."""
     for place, names in _NUMBERED.items():
         key = re.sub(rf"^({place})\.(\d+)(?=\.)", lambda found, names=names: _named(found, names), key)
     for pattern, name in _RENAMED:
@@ -103,7 +103,7 @@ def _named(found: re.Match[str], names: dict[str, str]) -> str:
 
 
 def _config(tensors: dict[str, Tensor]) -> dict[str, dict[str, Any]]:
-    """What the shapes tell. Raises KeyError and the like where they are not those of a SAM."""
+    """Derive config and size from the shapes. Raises KeyError and the like if it is no SAM."""
     _, grid, _, width = tensors[POSITIONS].shape
     patch = tensors["vision_encoder.patch_embed.projection.weight"].shape[-1]
     channels = tensors["prompt_encoder.no_mask_embed.weight"].shape[1]

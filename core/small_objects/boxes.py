@@ -80,7 +80,7 @@ class Box:
         return Box(self.x - pixels, self.y - pixels, self.width + 2 * pixels, self.height + 2 * pixels)
 
     def snap(self, cell: int) -> Box:
-        """The smallest box on the grid of `cell` pixels that contains this one."""
+        """Find the smallest box on the grid of `cell` pixels that contains this one."""
         x, y = self.x // cell * cell, self.y // cell * cell
         return Box(x, y, ceil_to(self.right, cell) - x, ceil_to(self.bottom, cell) - y)
 
@@ -196,7 +196,7 @@ def _is_finite_number(value: Any) -> bool:
 
 
 def effective_area(box: Box, cell: int, levels: int) -> list[tuple[float, float]]:
-    """Width and height of the box in cells at each of a UNet's `levels`, finest first.
+    """Compute the box's width and height in cells at each of a UNet's `levels`, finest first.
 
     Each level halves the one before. Under one cell at the last level an inpainting model tends to
     leave the object out (SOEDiff, section 3).
@@ -205,13 +205,13 @@ def effective_area(box: Box, cell: int, levels: int) -> list[tuple[float, float]
 
 
 def grade_effective_area(box: Box, cell: int, levels: int) -> Literal["green", "amber", "red"]:
-    """Red for a box of under one cell at the last level, amber under two; the box picker shows the same."""
+    """Grade a box: red under one cell at the last level, amber under two; the box picker shows the same."""
     smallest = min(effective_area(box, cell, levels)[-1])
     return "red" if smallest < 1 else "amber" if smallest < 2 else "green"
 
 
 def describe_effective_area(box: Box, cell: int, levels: int, name: str = "box") -> str:
-    """One paragraph on the effective area, with a remark where the last level has under two cells."""
+    """Describe the effective area in a paragraph, with a remark if the last level has under two cells."""
     sizes = ", ".join(f"{width:g}×{height:g}" for width, height in effective_area(box, cell, levels))
     text = f"{name}: {box}; cells per UNet level: {sizes}."
     side = cell << (levels - 1)

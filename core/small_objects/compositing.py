@@ -1,4 +1,4 @@
-"""Pasting an edited window back: feathered inside the region, bit-identical outside it."""
+"""Pastes an edited window back: feathered inside the region, bit-identical outside it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..images import check_image
 from .region import Region, dilate, extent
 
 RING_CELLS = 2  # width of the ring whose colours are compared
-GAIN_LIMIT = 2.0  # a nearly flat ring must not stretch the contrast further than this
+GAIN_LIMIT = 2.0  # most that a nearly flat ring may stretch the contrast
 
 
 def composite(
@@ -42,9 +42,9 @@ def composite(
 
 
 def fill_from_around(pixels: Tensor, mask: Tensor) -> Tensor:
-    """What lies under a mask replaced by what its surroundings fade into, by pull and push (Gortler 1996).
+    """Fill the pixels under a mask from their surroundings, by pull and push (Gortler 1996).
 
-    pixels: (B, H, W, C). mask: (1 or B, H, W), 0 where the pixels stay, which must be somewhere.
+    pixels: (B, H, W, C). mask: (1 or B, H, W), 0 where the pixels stay; some must stay.
     """
     known = (mask <= 0).to(pixels).unsqueeze(1)  # BHW -> B1HW
     colours = pixels.movedim(-1, 1) * known
@@ -60,7 +60,7 @@ def fill_from_around(pixels: Tensor, mask: Tensor) -> Tensor:
 
 
 def feather_ramp(alpha: Tensor, feather: int) -> Tensor:
-    """Weights that rise linearly from the edge of `alpha` > 0 inwards.
+    """Compute weights that rise linearly from the edge of `alpha` > 0 inwards.
 
     alpha: (B, h, w). The k-th pixel from the outside weighs k / (feather + 1), at most 1; 0 outside.
     The frame of the picture is no edge: there is nothing beyond it to blend with.

@@ -1,4 +1,4 @@
-"""SOEDiff's losses: what teaches an inpainting model objects smaller than those it was trained on.
+"""SOEDiff's losses, which teach an inpainting model objects smaller than those it was trained on.
 
 SOEDiff, section 4. Latents are (B, C, h, w), boxes (B, 4) left, top, right, bottom in latent cells, fractions
 allowed. Each loss is (B,), one number a row, so that a caller may weigh rows before it averages.
@@ -42,7 +42,7 @@ def cross_scale_loss(
 
 
 def cut(latent: Tensor, box: Tensor, side: int) -> Tensor:
-    """(B, C, side, side): each row's box cut out and resized, bilinear; beyond the edge its cells repeat."""
+    """Cut out and resize each row's box, bilinearly: (B, C, side, side); beyond the edge its cells repeat."""
     size = torch.tensor(latent.shape[-1:-3:-1], device=latent.device, dtype=latent.dtype)  # w, h
     steps = (torch.arange(side, device=latent.device, dtype=latent.dtype) + 0.5) / side
     place = box[:, None, :2] + steps[None, :, None] * (box[:, None, 2:] - box[:, None, :2])  # B, side, (x, y)
@@ -53,7 +53,7 @@ def cut(latent: Tensor, box: Tensor, side: int) -> Tensor:
 
 
 def windows(boxes: Tensor, size: int, side: int) -> Tensor:
-    """The teacher's windows (B, 4): squares of `side` centred on the boxes, moved into 0 … `size`.
+    """Place the teacher's windows (B, 4): squares of `side` centred on the boxes, moved into 0 … `size`.
 
     A box larger than `side` gets a window of its own longer side; none is larger than `size`. Any unit.
     """
@@ -63,6 +63,6 @@ def windows(boxes: Tensor, size: int, side: int) -> Tensor:
 
 
 def seen_from(window: Tensor, boxes: Tensor, size: int) -> Tensor:
-    """Boxes (B, 4) in the coordinates of a picture that shows `window` (B, 4) at `size` a side."""
+    """Express boxes (B, 4) in the coordinates of a picture that shows `window` (B, 4) at `size` a side."""
     scale = size / (window[:, 2:3] - window[:, :1])
     return (boxes - window[:, :2].repeat(1, 2)) * scale

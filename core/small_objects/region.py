@@ -1,4 +1,4 @@
-"""From boxes and a mask to the region of an edit: what is sampled, and what is pasted back.
+"""Plans the region of an edit from boxes and a mask: what is sampled, and what is pasted back.
 
 `plan_edit` turns what the user drew into a crop window on the latent grid, one mask a box, and
 sentences on what had to be changed. `Region` is what *Composite Box* needs of that afterwards.
@@ -168,7 +168,7 @@ def to_cells(mask: Tensor, cell: int) -> Tensor:
 
 
 def partition(masks: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
-    """Make overlapping masks disjoint, the later one winning; also what none of them covers."""
+    """Make overlapping masks disjoint, the later one winning; also return what none of them covers."""
     taken = torch.zeros_like(masks[0])
     parts: list[Tensor] = []
     for mask in reversed(masks):

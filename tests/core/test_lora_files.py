@@ -65,8 +65,8 @@ def test_the_base_in_the_header_comes_first(written):
 def test_a_misfit_names_layer_and_shapes(written):
     file = lora_files.read_lora(written(kohya(wide=2048)))
     assert file.misfit({KEY: torch.Size([320, 2048])}) == ""
-    assert f"{KEY} is not in it" in file.misfit({})
-    assert "of shape [320, 2048], which is [320, 768] there" in file.misfit({KEY: torch.Size([320, 768])})
+    assert f"{KEY} is not in the model" in file.misfit({})
+    assert "of shape [320, 2048], but the model's is [320, 768]" in file.misfit({KEY: torch.Size([320, 768])})
 
 
 @pytest.mark.parametrize(
@@ -101,5 +101,7 @@ def test_a_text_encoders_layers_are_named_as_such(written, text):
     ],
 )
 def test_a_layer_of_two_ranks_is_named(written, part, shape):
-    with pytest.raises(ValueError, match=rf"some.safetensors is damaged: in layer {KEY} .*no one rank"):
+    with pytest.raises(
+        ValueError, match=rf"some.safetensors is damaged: in layer {KEY} .*do not agree on one rank"
+    ):
         lora_files.read_lora(written(kohya() | {f"{KEY}.{part}": torch.ones(shape)}))

@@ -33,7 +33,7 @@ def test_another_file_is_refused_by_name(tmp_path):
     ("name", "shape", "misfit"),
     [
         ("a.b.diff", (4, 3, 3, 3), ""),
-        ("a.b.diff", (3, 4, 3, 3), r"of shape \[3, 4, 3, 3\], for a layer whose weight is \[4, 3, 3, 3\]"),
+        ("a.b.diff", (3, 4, 3, 3), r"of shape \[3, 4, 3, 3\], but the model's weight is \[4, 3, 3, 3\]"),
         ("a.b.diff_b", (4,), ""),
         ("a.b.diff_b", (3,), r"of shape \[3\]"),
         ("a.b.lora_down.weight", (2, 27), ""),
@@ -42,8 +42,8 @@ def test_another_file_is_refused_by_name(tmp_path):
         ("a.b.lora_up.weight", (4, 2), ""),
         ("a.b.lora_up.weight", (5, 2), r"of shape \[5, 2\]"),
         ("a.b.alpha", (), ""),
-        ("a.c.alpha", (), r"its weight a\.c\.alpha is of no layer of it"),
-        ("odd", (), "its weight odd is of no layer of it"),
+        ("a.c.alpha", (), r"its weight a\.c\.alpha belongs to no layer of the model"),
+        ("odd", (), "its weight odd belongs to no layer of the model"),
     ],
 )
 def test_weights_of_another_model_are_told(name, shape, misfit):

@@ -147,12 +147,12 @@ ODD = {
     "unknown layer": (
         {"diffusion_model.x.diff": torch.zeros(2)},
         192,
-        "its weight diffusion_model.x.diff is of no",
+        "its weight diffusion_model.x.diff belongs to no",
     ),
     "other shape": (
         {f"{LAYER}.diff": torch.zeros(64, 9, 3, 3)},
         192,
-        r"is of shape \[64, 9, 3, 3\], for a layer whose weight is \[64, 4, 3, 3\] there",
+        r"is of shape \[64, 9, 3, 3\], but the model's weight is \[64, 4, 3, 3\]",
     ),
     "other bias": ({f"{LAYER}.diff_b": torch.zeros(65)}, 192, r"is of shape \[65\]"),
     "other low rank": ({f"{LAYER}.lora_down.weight": torch.zeros(2, 81)}, 192, r"is of shape \[2, 81\]"),

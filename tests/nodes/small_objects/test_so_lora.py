@@ -129,7 +129,7 @@ def test_a_file_for_another_base_is_refused(comfyui):
     ("text", "rank", "said"),
     [
         ("lora_te_text_model_q_proj", 2, "bad.safetensors is no LoRA of a UNet alone: .* of a text encoder"),
-        (None, 1, "bad.safetensors is damaged: in layer .* of no one rank"),
+        (None, 1, "bad.safetensors is damaged: in layer .* do not agree on one rank"),
     ],
 )
 def test_a_bad_file_is_named_with_its_input(comfyui, text, rank, said):
