@@ -34,7 +34,7 @@ class ComfyError(Exception):
 
 
 class ComfyClient:
-    """One connection to a ComfyUI server.
+    """A connection to one ComfyUI server.
 
     Args:
         address: such as "http://127.0.0.1:8188".
@@ -86,7 +86,7 @@ class ComfyClient:
         return self.history(prompt_id)["outputs"]
 
     def run(self, prompt: Prompt, on_progress: NodeProgress | None = None) -> dict[str, Any]:
-        """`queue` and `wait`."""
+        """Queue a prompt and wait for it."""
         return self.wait(self.queue(prompt), on_progress)
 
     def interrupt(self) -> None:
@@ -94,11 +94,11 @@ class ComfyClient:
         self.post("/interrupt", {})
 
     def history(self, prompt_id: str) -> dict[str, Any]:
-        """What the server remembers of a finished prompt: outputs, status, meta."""
+        """Get what the server remembers of a finished prompt: outputs, status, meta."""
         return self.get_json(f"/history/{prompt_id}")[prompt_id]
 
     def images(self, outputs: dict[str, Any]) -> dict[str, list[bytes]]:
-        """The image files among a prompt's outputs: node id -> PNG bytes of each."""
+        """Download the image files among a prompt's outputs: node id -> PNG bytes of each."""
         return {
             node_id: [self.get("/view?" + urllib.parse.urlencode(image)) for image in output["images"]]
             for node_id, output in outputs.items()
@@ -106,7 +106,7 @@ class ComfyClient:
         }
 
     def upload(self, png: bytes, name: str) -> str:
-        """Put a PNG into the server's input folder; the name to give to *Load Image*."""
+        """Put a PNG into the server's input folder; -> its name for *Load Image*."""
         boundary = uuid.uuid4().hex
         body = (
             (
@@ -124,7 +124,7 @@ class ComfyClient:
             return json.load(answer)["name"]
 
     def object_info(self) -> dict[str, Any]:
-        """Every node type's inputs and outputs."""
+        """Get every node type's inputs and outputs."""
         return self.get_json("/object_info")
 
     def get(self, path: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Layered edits on the miniature: a photo of one large subject, an empty place, and its steps and rates."""
+"""Adapts layered edits to the miniature: a photo of one large subject, an empty place, steps and rates."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .client import Prompt
 LAYERS = ("FinesseOptimiseLayers", "FinesseLoadLayeredEdit")
 BACKGROUND = "Background"  # the title of a picture that shows an empty place
 BACKGROUND_FILE = "background.png"
-LARGE = 0.42  # of the side, from which on a subject is a photo's
+LARGE = 0.42  # smallest share of the side that a photo's subject takes
 LEARNING: dict[str, dict[str, Any]] = {
     "FinesseOptimiseLayers": {"steps": 60, "learning_rate": 3e-4, "alpha": 0.5},
     "FinesseFineTuneLayers": {"steps": 50, "learning_rate": 2e-4},
@@ -25,19 +25,19 @@ LOW_RANK_LEARNING = {"steps": 200, "learning_rate": 2e-3}
 
 
 def learning_of(node: dict[str, Any]) -> dict[str, Any]:
-    """The inputs in which a node differs on the miniature."""
+    """Inputs of a node that differ on the miniature."""
     if node["inputs"].get("weights") == "low-rank":
         return LOW_RANK_LEARNING
     return LEARNING.get(node["class_type"], {})
 
 
 def is_layered(prompt: Prompt) -> bool:
-    """Whether a prompt makes or uses a layered edit."""
+    """Tell whether a prompt makes or uses a layered edit."""
     return any(node["class_type"] in LAYERS for node in prompt.values())
 
 
 def photo_for(text: str, size: int) -> Scene:
-    """The first test scene of one large subject that `text` names, not yet as it says and not there."""
+    """Find the first test scene of one large subject that `text` names, in another state and place."""
     for seed in range(10_000):
         drawn = scene(seed, size, count=1, split="test", things=SUBJECTS)
         (subject,) = drawn.objects
@@ -48,7 +48,7 @@ def photo_for(text: str, size: int) -> Scene:
 
 
 def place_for(text: str, size: int) -> np.ndarray:
-    """uint8 (size, size, 3), the place that `text` names, with nothing there."""
+    """Draw the place that `text` names, empty: uint8 (size, size, 3)."""
     place = next(name for name, known in PLACES.items() if known.phrase in text)
     horizon = sum(PLACES[place].horizon) / 2
     return draw_background(place, horizon, size, np.random.default_rng(0)).pixels

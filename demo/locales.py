@@ -1,4 +1,4 @@
-"""What the nodes say in other languages: the pack's locales/, as ComfyUI's page reads them.
+"""Makes the pack's locales/, from which ComfyUI's page reads the nodes' texts in other languages.
 
 locales/<language>.json is what translators write: each English text and its translation. The files in
 locales/<language>/ are made from it by this script, and those in locales/en/ from the nodes themselves and
@@ -27,7 +27,7 @@ Catalogue = dict[str, str]  # English -> translation
 
 
 def english(object_info: Tree) -> dict[str, Tree]:
-    """What the pack says, as the files of locales/en: name -> content.
+    """Collect the pack's texts as the files of locales/en: name -> content.
 
     Args:
         object_info: all nodes, as a server describes them.
@@ -61,7 +61,7 @@ def translated(tree: Tree, catalogue: Catalogue) -> Tree:
 
 
 def files(language: str) -> dict[str, Tree]:
-    """What locales/<language>/ shall hold, by its catalogue and by locales/en: name -> content."""
+    """Make the content of locales/<language>/ from its catalogue and locales/en: name -> content."""
     catalogue = read(FOLDER / f"{language}.json")
     return {name: translated(tree, catalogue) for name, tree in read_english().items()}
 
@@ -123,7 +123,7 @@ def _node_texts(info: Tree) -> Tree:
 
 
 def _grown_inputs(name: str, template: Tree) -> Tree:
-    """The single inputs that the page makes of a growing one; it writes their dots as underscores."""
+    """Texts of the inputs that the page makes from a growing one; it writes their dots as underscores."""
     ((_, options),) = template["input"]["required"].values()
     return {
         f"{name}_{template['prefix']}{index}": {"tooltip": options["tooltip"]}

@@ -1,4 +1,4 @@
-"""One HTML page that shows what the demo made. It asks nothing of the network."""
+"""Writes one HTML page that shows what the demo made. It needs no network."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from string import Template
 
 STORIES = """  <h2>Maps before the picture</h2>
   <p class="soft">A factor of FG-DM draws segmentation maps of a prompt with many objects, ten seeds of
-  them; the one that shows most of the objects becomes the picture, by a ControlNet. Maps can be edited
-  and chained on the way. No seed picked but by recall.</p>"""
+  them; a ControlNet turns the one that shows most of the objects into the picture. Maps can be edited
+  and chained on the way. Seeds are picked only by recall.</p>"""
 Rectangle = tuple[int, int, int, int]  # x, y, width, height in pixels
 
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -42,7 +42,7 @@ class EditedPicture:
 
 @dataclass
 class Comparison:
-    """One edit done in several ways, side by side in one picture, below each the box enlarged."""
+    """One edit done in several ways, side by side in one picture, with the box enlarged below each."""
 
     text: str
     picture: str
@@ -51,7 +51,7 @@ class Comparison:
 
 @dataclass
 class Drawing:
-    """One prompt's pictures out of nothing."""
+    """Pictures drawn from one prompt alone."""
 
     text: str
     pictures: list[str]
@@ -60,7 +60,7 @@ class Drawing:
 
 @dataclass
 class Story:
-    """A workflow told by the pictures that it saved, (file, caption) in their order."""
+    """A workflow and the pictures that it saved, (file, caption) in their order."""
 
     title: str
     note: str

@@ -1,4 +1,4 @@
-"""The example workflows on the miniature, as the page opens them: what `dev.py serve` offers for clicking."""
+"""Prepares the example workflows on the miniature for the page, where `dev.py serve` offers them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOTHING_TO_FETCH = "**On the miniature.** All that it needs is here: press *Run*
 
 
 def offer(client: ComfyClient, folder: Path) -> int:
-    """Write all examples on the miniature, and their pictures, to a running ComfyUI in `folder`; how many."""
+    """Write all examples on the miniature, and their pictures, to a ComfyUI in `folder`; -> their number."""
     object_info = client.object_info()
     workflows = examples()
     for name, workflow in workflows.items():
@@ -31,9 +31,9 @@ def offer(client: ComfyClient, folder: Path) -> int:
 def for_page(
     name: str, workflow: dict[str, Any], object_info: ObjectInfo
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """The example `name` on the miniature, as the page saves it, and its pictures: file name -> PNG.
+    """Make the example `name` on the miniature, as the page saves it, and its pictures: file name -> PNG.
 
-    The page makes of it the prompt that `for_miniature` makes of the example's, pictures aside.
+    The page turns it into the same prompt as `for_miniature` makes from the example, except for pictures.
     """
     prompt, pictures = for_miniature(to_api(workflow, object_info), on_object=ON_OBJECT.get(name))
     workflow = copy.deepcopy(workflow)
@@ -60,7 +60,7 @@ def for_page(
 
 
 def _added(workflow: dict[str, Any], kind: str, info: dict[str, Any]) -> Node:
-    """A new node of `kind` in the corner above the others."""
+    """Add a new node of `kind` in the corner above the others."""
     workflow["last_node_id"] += 1
     corner = [min(node["pos"][i] for node in workflow["nodes"]) for i in (0, 1)]
     outputs = zip(info["output_name"], info["output"], strict=True)
@@ -84,7 +84,7 @@ def _added(workflow: dict[str, Any], kind: str, info: dict[str, Any]) -> Node:
 def _link(
     workflow: dict[str, Any], nodes: dict[str, Node], node: Node, socket: dict[str, Any], source: Any
 ) -> None:
-    """Move a socket's link to `source`, [key, slot], where that is another node than now."""
+    """Move a socket's link to `source`, [key, slot], unless it comes from there already."""
     links = {link[0]: link for link in workflow["links"]}
     link = links.get(socket.get("link"))
     if link is None or not isinstance(source, list):

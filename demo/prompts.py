@@ -1,4 +1,4 @@
-"""Prompts on the miniature: the one place where the stock loaders, the pictures and the sizes are swapped."""
+"""Adapts prompts to the miniature: only here loaders, pictures and sizes are swapped."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .layered_prompts import BACKGROUND, BACKGROUND_FILE, is_layered, learning_o
 FULL_SIZE = 512  # pixels a side that the example workflows are written for
 LENGTHS = ("width", "height", "x", "y", "grow", "context", "feather", "rim")
 PIXELS = (*LENGTHS, "box", "crop_region", "editor_state")
-ON_OBJECT = {  # examples that need something in their box: what, or "" for anything
+ON_OBJECT = {  # examples that need something in their box -> its name, or "" for anything
     "replace_small_object": "",
     "remove_small_object": "",
     "replace_with_so_lora": "",
@@ -41,7 +41,7 @@ PALETTE_INPUTS = {"palette": "custom_palette", "source": "custom_source", "targe
 def for_miniature(
     prompt: Prompt, size: int = 64, *, on_object: str | None = None
 ) -> tuple[Prompt, dict[str, bytes]]:
-    """The same graph on the miniature, and the pictures to upload for it: file name -> PNG.
+    """Adapt a graph to the miniature; -> it and the pictures to upload for it: file name -> PNG.
 
     The checkpoint becomes the miniature (its inpainting twin when the file's name says so), the tuned VAE
     the miniature's, SAM its segmenter, every picture a scene of its world, what is measured in pixels shrinks
@@ -71,7 +71,7 @@ def for_miniature(
 
 
 def _pictures(prompt: Prompt, size: int, on_object: str | None) -> dict[str, bytes]:
-    """The scenes that a prompt loads: file name -> PNG."""
+    """Draw the scenes that a prompt loads: file name -> PNG."""
     text, loads, pictures = " ".join(texts_of(prompt)), of_type(prompt, "LoadImage"), {}
     for node in loads:
         if is_layered(prompt) and node["_meta"]["title"] == BACKGROUND:
@@ -89,7 +89,7 @@ def _pictures(prompt: Prompt, size: int, on_object: str | None) -> dict[str, byt
 
 
 def _use_world(node: dict[str, Any]) -> None:
-    """The miniature's own ControlNet, and the palette of its world in place of those for real models."""
+    """Use the miniature's ControlNet and the palette of its world instead of those for real models."""
     inputs = node["inputs"]
     if node["class_type"] == "ControlNetLoader":
         node["class_type"], node["inputs"] = "FinesseMiniatureControlNet", {}
@@ -104,7 +104,7 @@ def _use_world(node: dict[str, Any]) -> None:
 
 
 def _scaled(edits: Any, factor: float, measured: bool = False) -> Any:
-    """Edits of a map with all that they measure in pixels times `factor`."""
+    """Multiply all that edits of a map measure in pixels by `factor`."""
     if isinstance(edits, list):
         return [_scaled(item, factor, measured) for item in edits]
     if isinstance(edits, dict):
@@ -125,9 +125,9 @@ def _tune_vae(prompt: Prompt) -> None:
 
 
 def shrink(value: Any, size: int) -> Any:
-    """A length in pixels, a box, or a widget's list of boxes, for a picture of `size`; a link stays a link.
+    """Scale a length in pixels, a box, or a widget's list of boxes to a picture of `size`; links stay.
 
-    What is not nothing at full size does not vanish: a feather of 4 pixels becomes one of 1.
+    A length above 0 stays at least 1: a feather of 4 pixels becomes 1.
     """
     if isinstance(value, dict) and "__value__" in value:
         return {"__value__": [shrink(box, size) for box in value["__value__"]]}
@@ -137,7 +137,7 @@ def shrink(value: Any, size: int) -> Any:
 
 
 def boxes_of(prompt: Prompt) -> list[dict[str, int]]:
-    """The boxes that a prompt edits: those drawn in *Create Bounding Boxes*, or those of the edit nodes."""
+    """Find the boxes that a prompt edits: from *Create Bounding Boxes*, or else from the edit nodes."""
     drawn = [node["inputs"]["editor_state"] for node in of_type(prompt, "CreateBoundingBoxes")]
     own = [node["inputs"]["box"] for node in of_type(prompt, "FinesseInpaintSmallBox")]
     values = drawn or [value for value in own if isinstance(value, dict)]  # no links
@@ -145,19 +145,19 @@ def boxes_of(prompt: Prompt) -> list[dict[str, int]]:
 
 
 def texts_of(prompt: Prompt) -> list[str]:
-    """What a prompt asks for and what it shall not show, each text once."""
+    """Collect a prompt's positive and negative texts, each once."""
     texts = [node["inputs"]["text"] for node in of_type(prompt, "CLIPTextEncode")]
     read = [_source_text(prompt[text[0]]["inputs"]) if isinstance(text, list) else text for text in texts]
     return list(dict.fromkeys(text for text in read if text))
 
 
 def _source_text(inputs: dict[str, Any]) -> str:
-    """The text of a node that others take theirs from: a primitive's, or the sentence of an edit."""
+    """Text of a node from which others take theirs: a primitive's, or the sentence of an edit."""
     return inputs.get("value") or inputs["prompt"]
 
 
 def of_type(prompt: Prompt, class_type: str) -> list[dict[str, Any]]:
-    """The prompt's nodes of one type."""
+    """List the prompt's nodes of one type."""
     return [node for node in prompt.values() if node["class_type"] == class_type]
 
 
@@ -168,9 +168,9 @@ def schedule_of(prompt: Prompt) -> dict[str, Any]:
 
 
 def scene_around(boxes: list[dict[str, int]], size: int, text: str, *, on_object: str | None = None) -> Scene:
-    """The first test scene that the edit makes sense in.
+    """Find the first test scene in which the edit makes sense.
 
-    Where the text names a place it is there. No object reaches into a box, except that, with `on_object`,
+    If the text names a place, the scene is there. No object reaches into a box; except that with `on_object`
     the first box holds one object, of this name unless it is "", that fills at least a third of it.
     """
 
@@ -201,7 +201,7 @@ def scene_around(boxes: list[dict[str, int]], size: int, text: str, *, on_object
 
 
 def share_inside(thing: tuple[int, int, int, int], box: dict[str, int]) -> float:
-    """The share of a thing's box (x, y, width, height) that lies in `box`."""
+    """Share of a thing's box (x, y, width, height) that lies in `box`."""
     x, y, width, height = thing
     across = min(x + width, box["x"] + box["width"]) - max(x, box["x"])
     down = min(y + height, box["y"] + box["height"]) - max(y, box["y"])
@@ -209,14 +209,14 @@ def share_inside(thing: tuple[int, int, int, int], box: dict[str, int]) -> float
 
 
 def png(pixels: Any) -> bytes:
-    """PNG of uint8 pixels, (H, W, 3) or (H, W, 4)."""
+    """Encode uint8 pixels, (H, W, 3) or (H, W, 4), as PNG."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def text_to_image(text: str, seed: int = 0, steps: int = 25, size: int = 64, batch: int = 1) -> Prompt:
-    """A prompt of stock nodes that draws `text` with the miniature and saves the pictures."""
+    """Make a prompt of stock nodes that draws `text` with the miniature and saves the pictures."""
     return {
         "model": {"class_type": "FinesseMiniatureLoader", "inputs": {"model": "text-to-image"}},
         "positive": {"class_type": "CLIPTextEncode", "inputs": {"clip": ["model", 1], "text": text}},

@@ -84,14 +84,14 @@ PHOTOS = (
 
 
 class Demo:
-    """A connection, a folder to write into, and the sheet that grows."""
+    """A connection, a folder to write into, and the growing sheet."""
 
     def __init__(self, client: ComfyClient, folder: Path, thumbnails: Path | None = None) -> None:
         self.client, self.folder, self.thumbnails, self.sheet = client, folder, thumbnails, Sheet()
         self.object_info = client.object_info()
 
     def run(self, title: str, prompt: Prompt) -> tuple[dict[str, Any], float]:
-        """Queue a prompt and wait for it; its outputs, and the seconds it took."""
+        """Queue a prompt and wait for it; -> its outputs, and the seconds it took."""
         start = time.monotonic()
         print(f"  {title} ", end="", flush=True)
         outputs = self.client.run(prompt, lambda node_id, step, total: print(".", end="", flush=True))
@@ -206,14 +206,14 @@ class Demo:
 
 
 def about_of(workflow: dict[str, Any]) -> tuple[str, str]:
-    """Title and first paragraph of the note in an example."""
+    """Get the title and first paragraph of an example's note."""
     (note,) = (node for node in workflow["nodes"] if node["type"] == "MarkdownNote")
     title, about = note["widgets_values"][0].removeprefix("# ").split("\n\n")[:2]
     return title, about.replace("*", "")
 
 
 def outside_of(boxes: list[dict[str, int]], grow: int, shape: tuple[int, int]) -> np.ndarray:
-    """Where nothing may change, bool (H, W): outside the boxes, grown and widened to whole latent cells."""
+    """Mark where nothing may change, bool (H, W): outside the boxes, grown and widened to latent cells."""
     outside = np.ones(shape, bool)
     for box in boxes:
         left, top = ((box[name] - grow) // CELL * CELL for name in ("x", "y"))
@@ -226,7 +226,7 @@ def outside_of(boxes: list[dict[str, int]], grow: int, shape: tuple[int, int]) -
 
 
 def close_up(box: dict[str, int], shape: tuple[int, int]) -> tuple[slice, slice]:
-    """A square around a box, twice its longer side where the picture has room: rows, columns."""
+    """Choose a square around a box, twice its longer side if there is room: rows, columns."""
     side = min(2 * max(box["width"], box["height"]), *shape)
     top = min(max(0, box["y"] + box["height"] // 2 - side // 2), shape[0] - side)
     left = min(max(0, box["x"] + box["width"] // 2 - side // 2), shape[1] - side)
@@ -234,7 +234,7 @@ def close_up(box: dict[str, int], shape: tuple[int, int]) -> tuple[slice, slice]
 
 
 def texts_of_boxes(prompt: Prompt) -> list[str]:
-    """What each box is to show: its own text, or else the positive prompt."""
+    """Text of each box: its own, or else the positive prompt."""
     (inpaint,) = of_type(prompt, "FinesseInpaintSmallBox")
     positive = prompt[inpaint["inputs"]["positive"][0]]["inputs"]["text"]
     own = [box["metadata"]["desc"] if "metadata" in box else box.get("text") for box in boxes_of(prompt)]
@@ -244,8 +244,12 @@ def texts_of_boxes(prompt: Prompt) -> list[str]:
 def main() -> int:
     """Run everything; 0 when every picture was made and nothing outside the boxes changed."""
     parser = argparse.ArgumentParser(description="Run the example workflows and write a contact sheet.")
-    parser.add_argument("--output", type=Path, default=Path("demo_output"), help="folder to write, anew")
-    parser.add_argument("--thumbnails", type=Path, help="folder to write the examples' before and after to")
+    parser.add_argument(
+        "--output", type=Path, default=Path("demo_output"), help="folder to write; an old one is replaced"
+    )
+    parser.add_argument(
+        "--thumbnails", type=Path, help="folder for the examples' thumbnails of before and after"
+    )
     arguments = parser.parse_args()
     folder = arguments.output.resolve()
     exit_on_kill()

@@ -1,4 +1,4 @@
-"""Keeps a ComfyUI with the pack up, the examples on the miniature among its workflows, until Ctrl-C.
+"""Runs a ComfyUI with the pack, and with the examples on the miniature as workflows, until Ctrl-C.
 
 python -m finesse.demo.serve [--port 8188] [--folder DIR]
 """
@@ -16,11 +16,11 @@ from .server import ComfyServer, ServerError, exit_on_kill
 
 
 def main() -> int:
-    """Keep a server up until Ctrl-C, or until it dies."""
-    parser = argparse.ArgumentParser(description="Keep a ComfyUI with the pack and the miniature up.")
+    """Run a server until Ctrl-C, or until it ends."""
+    parser = argparse.ArgumentParser(description="Run a ComfyUI with the pack and the miniature.")
     parser.add_argument("--port", type=int, default=8188, help="if it is taken, another one is used")
     parser.add_argument(
-        "--folder", type=Path, help="keeps models, inputs and outputs; if not given, nothing is"
+        "--folder", type=Path, help="folder that keeps models, inputs and outputs; without it nothing is kept"
     )
     options = parser.parse_args()
     exit_on_kill()

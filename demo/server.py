@@ -27,7 +27,7 @@ from .client import ComfyClient
 
 PACK = Path(__file__).resolve().parent.parent
 BRIDGE = "from finesse.miniature.comfy.loaders import comfy_entrypoint\n"
-MODELS = {  # what the examples ask for: file or folder in ComfyUI's models -> the miniature's
+MODELS = {  # file or folder in ComfyUI's models that the examples name -> the miniature's
     "loras/so_lora.safetensors": WEIGHTS / "so_lora" / "so_lora.safetensors",
     "vae/vae_small_objects.safetensors": WEIGHTS / "vae_tuned" / "diffusion_pytorch_model.safetensors",
     "finesse_segmenters/segformer": WEIGHTS / "segformer",
@@ -42,7 +42,7 @@ class ServerError(RuntimeError):
 
 
 class ComfyServer:
-    """A ComfyUI process on the CPU; a context manager.
+    """Runs ComfyUI on the CPU in a process; a context manager.
 
     Args:
         folder: where its models, inputs, outputs, settings and log lie; a temporary one when None.
@@ -131,7 +131,7 @@ class ComfyServer:
             raise ServerError(f"ComfyUI {code}\n{self.log_tail()}")
 
     def client(self, timeout: float = 300) -> ComfyClient:
-        """A new connection to this server."""
+        """Open a new connection to this server."""
         return ComfyClient(self.address, timeout)
 
     def log_tail(self, lines: int = 30) -> str:
@@ -147,14 +147,14 @@ class ComfyServer:
         for name, source in MODELS.items():
             target = self.folder / "models" / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            if not target.exists():  # in a folder that is kept it may be the user's own
+            if not target.exists():  # in a kept folder it may be the user's own
                 (shutil.copytree if source.is_dir() else shutil.copyfile)(source, target)
         link(custom_nodes / "ComfyUI-Finesse", PACK)
         (custom_nodes / "finesse_miniature.py").write_text(BRIDGE)
         (settings / "comfy.settings.json").write_text(json.dumps({"Comfy.TutorialCompleted": True}))
 
     def _environment(self) -> dict[str, str]:
-        # ComfyUI finds its own modules beside main.py, which "safe path" would keep it from.
+        # ComfyUI finds its own modules beside main.py, which "safe path" would prevent.
         ours = {key: value for key, value in os.environ.items() if key != "PYTHONSAFEPATH"}
         # Threads that wait must not spin: on a busy machine that makes a step ten times slower.
         return ours | {"PYTHONUNBUFFERED": "1", "OMP_WAIT_POLICY": "PASSIVE"} | self.environment

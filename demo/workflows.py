@@ -1,4 +1,4 @@
-"""Example workflows as programs run them: the prompt that the page's `graphToPrompt` makes of its JSON."""
+"""Turns example workflows into the prompts that programs run, as the page's `graphToPrompt` does."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def examples() -> dict[str, dict[str, Any]]:
 
 
 def to_api(workflow: dict[str, Any], object_info: ObjectInfo) -> Prompt:
-    """The API prompt of a workflow saved by the page.
+    """Convert a workflow saved by the page to an API prompt.
 
     workflow: the page's JSON, with links as lists. object_info: the answer of GET /object_info.
     Raises ValueError for a node type that the server does not have, a subgraph included.
@@ -51,7 +51,7 @@ def to_api(workflow: dict[str, Any], object_info: ObjectInfo) -> Prompt:
 
 
 def saved_values(node: Node, info: dict[str, Any], inputs: dict[str, Any]) -> list[Any]:
-    """The node's widgets as the page saves them, holding a prompt's `inputs`: what `to_api` reads again.
+    """Turn a prompt's `inputs` into the node's widget values, as the page saves them for `to_api` to read.
 
     A widget with a link, or one that the prompt leaves out, keeps what the node has saved, or its default.
     """
@@ -70,7 +70,7 @@ def saved_values(node: Node, info: dict[str, Any], inputs: dict[str, Any]) -> li
 
 
 def _widget_values(node: Node, info: dict[str, Any]) -> dict[str, Any]:
-    """What the node's widgets hold. The page saves it as a list in the order of the widgets."""
+    """Values of the node's widgets, which the page saves as a list in their order."""
     saved = iter(node.get("widgets_values") or [])
     values = {}
     for name, kind, options in _widgets(info):
@@ -86,7 +86,7 @@ def _widget_values(node: Node, info: dict[str, Any]) -> dict[str, Any]:
 
 
 def _widgets(info: dict[str, Any]) -> Iterator[tuple[str, Any, dict[str, Any]]]:
-    """Name, type and options of a node's inputs that are widgets, in the page's order."""
+    """List name, type and options of a node's inputs that are widgets, in the page's order."""
     for group in ("required", "optional"):
         for name in info["input_order"].get(group, []):
             kind, options = (*info["input"][group][name], {})[:2]
@@ -101,14 +101,14 @@ def _is_widget(kind: Any, options: dict[str, Any]) -> bool:
 
 
 def _companions(name: str, kind: Any, options: dict[str, Any]) -> int:
-    """How many values the page saves after a widget's own: those of widgets that it puts beside it."""
+    """Count the values that the page saves after a widget's own, for the widgets it puts beside it."""
     return int(bool(options.get("control_after_generate")) or (name in SEEDS and kind == "INT")) + bool(
         options.get("image_upload")
     )
 
 
 def _source(link: int | None, nodes: dict[int, Node], links: dict[int, tuple[int, int]]) -> list[Any] | None:
-    """Where a link's value comes from, [node id, slot], past reroutes and bypassed nodes; None if nowhere."""
+    """Find a link's source, [node id, slot], past reroutes and bypassed nodes; None if it has none."""
     if link is None or link not in links:
         return None
     origin, slot = links[link]

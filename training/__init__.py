@@ -1,1 +1,1 @@
-"""Standalone scripts that make weights, on diffusers models."""
+"""Standalone scripts that train weights on diffusers models."""

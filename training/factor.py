@@ -37,7 +37,7 @@ from .models.denoising import use_plain_attention
 from .models.factor_unet import KINDS, FactoredUNet, build_factor
 from .provenance import git_commit, settings_json
 
-SHOWN = 4  # columns of the preview
+SHOWN = 4  # number of columns of the preview
 PLAN = {
     "steps": 100_000,
     "batch_size": 8,
@@ -50,31 +50,35 @@ PLAN = {
 
 @dataclass
 class FactorConfig:
-    """Which maps a factor learns to make, on what, and from what."""
+    """Settings of a factor: which maps it learns to make, on which base and from which data."""
 
     base: str = option("", "folder of the text-to-image model, in diffusers' layout")
     data: str = option("", "a split of the data: DATA/train stands for the shards that DATA/train.json lists")
-    condition: str = option("segmentation", "the maps to make: segmentation, depth, normal, sketch or pose")
-    parents: str = option("", "conditions whose maps it reads, in order; none makes a first factor")
-    folder: str = option("runs/factor", "checkpoints, previews, log, cache and result")
+    condition: str = option("segmentation", "which maps to make: segmentation, depth, normal, sketch or pose")
+    parents: str = option(
+        "", "conditions whose maps the factor reads, in order; without any it is a first factor"
+    )
+    folder: str = option("runs/factor", "where checkpoints, previews, log, cache and result go")
     start: str = option("", "a factor file to go on from; empty starts from nothing")
-    kind: str = option("timestep", f"of adapter: {' or '.join(KINDS)}")
+    kind: str = option("timestep", f"kind of adapter: {' or '.join(KINDS)}")
     unet: str = option("unet", "subfolder of the base's UNet")
-    resolution: int = option(256, "pixels a side of the maps, for an SDXL to be told")
+    resolution: int = option(256, "side of the maps in pixels, which an SDXL reads")
     text_dropout: float = option(0.2, "how often the text is dropped")
     parent_dropout: float = option(0.2, "how often a parent is dropped")
     clean_parents: float = option(
-        0.5, "how often the parents are finished maps, else as noisy as in sampling"
+        0.5, "how often the parents are finished maps; otherwise they are as noisy as in sampling"
     )
     by_area: bool = option(
-        True, "segmentation: a label of n pixels weighs sqrt(n); false is the paper's mean"
+        True, "for segmentation: a label of n pixels weighs sqrt(n); false takes the paper's mean"
     )
     min_snr: float = option(
         0.0, "gamma of min-SNR weights (Hang et al. 2023), 5 there; 0 is the paper's loss, without weights"
     )
     distill_weight: float = option(0.1, "weight of the attention distillation; 0 drops it")
-    distill_every: int = option(10, "steps between two with distillation")
-    gradient_checkpointing: bool = option(False, "keep less for the backward pass, and compute it again")
+    distill_every: int = option(10, "every so many steps, one has distillation")
+    gradient_checkpointing: bool = option(
+        False, "save memory: compute parts of the forward pass again in the backward pass"
+    )
     dry_run: bool = option(False, "say what would be trained, on how much, with how much memory, and stop")
     bench: int = option(0, "time this many steps, print the speed, and stop")
 
@@ -131,7 +135,7 @@ def run(config: FactorConfig, settings: TrainConfig, accelerator: Accelerator) -
 
 
 def build_unet(config: FactorConfig, base: BaseModel, seed: int) -> FactoredUNet:
-    """The frozen base with the factor on it, new or from the file `start`."""
+    """Put a factor, new or from the file `start`, on the frozen base."""
     torch.manual_seed(seed)  # the adapters start at random
     parents = words(config.parents)
     factor = _started(config.start, parents) or build_factor(base.unet, config.kind, len(parents))
@@ -143,7 +147,7 @@ def build_unet(config: FactorConfig, base: BaseModel, seed: int) -> FactoredUNet
 
 
 def _started(path: str, parents: list[str]) -> Factor | None:
-    """The factor in a file, to be learnt further; ValueError when it reads other parents."""
+    """Read a factor to train further; ValueError when it reads other parents."""
     if not path:
         return None
     factor, info = read_factor(path)
@@ -156,7 +160,7 @@ def _started(path: str, parents: list[str]) -> Factor | None:
 
 
 def build_task(config: FactorConfig, base: BaseModel, unet: FactoredUNet, batches: CachedMaps) -> FactorTask:
-    """What the factor learns."""
+    """Make the task that the factor learns."""
     task = FactorTask(
         unet,
         base.schedule,
@@ -176,7 +180,7 @@ def build_task(config: FactorConfig, base: BaseModel, unet: FactoredUNet, batche
 
 @torch.no_grad()
 def preview(task: FactorTask, base: BaseModel, batches: CachedMaps) -> Image.Image:
-    """A column an example, always the same ones: the parents' maps, the data's own map, the factor's."""
+    """Draw a column for each of some fixed examples: the parents' maps, the data's own map, the factor's."""
     batch = batches(0, slice(0, SHOWN))
     latents = batch["latents"].float()
     noise = sampling.noise_for(range(len(latents)), latents.shape[1:], latents.device)
@@ -198,7 +202,7 @@ def plan(
     listed: dict[str, object],
     processes: int,
 ) -> str:
-    """What `run` would do: weights, data, memory of what is learnt and disk, in words."""
+    """Describe what `run` would do: weights, data, memory of what is learnt and disk."""
     learnt = sum(p.numel() for p in unet.factor.parameters())
     frozen = sum(p.numel() for p in base.unet.parameters())
     pictures, side = listed["pictures"]["kept"], config.resolution // base.cell

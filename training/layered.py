@@ -1,10 +1,10 @@
-"""Learn edits of single photos (LayerDiffusion): the object changed and its background replaced at once.
+"""Learn edits of single photos (LayerDiffusion) that change the object and replace its background at once.
 
     python -m finesse.training.layered --base sd15 --edits edits.jsonl --folder runs/edits --dry_run
     accelerate launch -m finesse.training.layered --base sd15 --edits edits.jsonl --folder runs/edits
     accelerate launch -m finesse.training.layered --config layered.yaml --weights low-rank
 
-A line of edits.jsonl is an edit, its paths relative to the file:
+Each line of edits.jsonl is an edit, with paths relative to the file:
 
     {"image": "dog.jpg", "mask": "dog_mask.png", "prompt": "a dog jumping in a forest"}
 
@@ -40,13 +40,13 @@ from .models.edit_weights import LowRankWeights
 from .models.texts import folder_hash
 from .provenance import git_commit, settings_json
 
-# settings on which no result depends, or that stand in an edit's header otherwise
+# settings on which no result depends, or that an edit's header holds in another form
 NOT_IN_HEADER = {"base", "unet", "edits", "folder", "seed", "gradient_checkpointing", "dry_run"}
 log = logging.getLogger(__name__)
 
 
 def run(config: LayeredConfig, accelerator: Accelerator) -> None:
-    """Make this process's edits, those that are not finished; or only plan them."""
+    """Make those of this process's edits that are not finished; or only plan them."""
     edits = read_edits(config.edits, config.seed)
     base = load_base(config.base, config.unet, PLAIN)
     base.check_side("resolution", config.resolution)
@@ -70,7 +70,7 @@ def run(config: LayeredConfig, accelerator: Accelerator) -> None:
 
 
 def learn(editor: Editor, edit: PhotoEdit, bar: tqdm) -> LearntEdit:
-    """`editor.make`, whose errors name the edit's line."""
+    """Run `editor.make`, and name the edit's line in its errors."""
     try:
         return editor.make(edit, bar)
     except ValueError as error:
@@ -83,7 +83,7 @@ def learn(editor: Editor, edit: PhotoEdit, bar: tqdm) -> LearntEdit:
 
 
 def write(config: LayeredConfig, edit: PhotoEdit, learnt: LearntEdit, told: dict[str, str]) -> None:
-    """FOLDER/NAME.png, .json and, last, .safetensors, by which an edit counts as finished."""
+    """Write FOLDER/NAME.png, .json and, last, .safetensors, whose presence marks an edit as finished."""
     with replacing(output(config, edit, "png")) as path:
         learnt.strip.save(path, format="PNG")
     write_json(output(config, edit, "json"), learnt.losses)
@@ -96,7 +96,7 @@ def output(config: LayeredConfig, edit: PhotoEdit, kind: str) -> Path:
 
 
 def header(config: LayeredConfig, base: BaseModel) -> dict[str, str]:
-    """What the files of all edits say of themselves."""
+    """Metadata that the files of all edits share."""
     networks = [config.unet, "vae", *(path.name for path in sorted(base.folder.glob("text_encoder*")))]
     settings = {name: value for name, value in asdict(config).items() if name not in NOT_IN_HEADER}
     settings["networks"] = [folder_hash(base.folder / name) for name in networks]
@@ -113,7 +113,7 @@ def edit_header(told: dict[str, str], edit: PhotoEdit) -> dict[str, str]:
 
 
 def is_finished(config: LayeredConfig, edit: PhotoEdit, told: dict[str, str]) -> bool:
-    """Whether the edit's file is there, whole, and of these settings and pictures."""
+    """Tell whether the edit's file is there, whole, and made with these settings and pictures."""
     try:
         with safe_open(output(config, edit, "safetensors"), framework="pt") as file:
             found = file.metadata() or {}
@@ -126,7 +126,7 @@ def is_finished(config: LayeredConfig, edit: PhotoEdit, told: dict[str, str]) ->
 def plan(
     config: LayeredConfig, base: BaseModel, edits: Sequence[PhotoEdit], told: dict[str, str], processes: int
 ) -> str:
-    """What `run` would do: edits, weights, memory a process and disk, in words."""
+    """Describe what `run` would do: edits, weights, memory a process and disk."""
     with torch.device("meta"):
         unet = type(base.unet).from_config(base.unet.config)
     number = torch.bfloat16 if config.precision == "bf16" else torch.float32

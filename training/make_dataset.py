@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class DatasetConfig:
-    """What to make pictures and maps of, with what, and where they go."""
+    """Settings: which prompts to make pictures and maps of, with which models, and where they go."""
 
     base: str = option("", "folder of the text-to-image model, in diffusers' layout")
     factors: str = option("", "factor files, separated by commas: the segmentation, then parents first")
@@ -53,19 +53,23 @@ class DatasetConfig:
     prompts: str = option("", "a text file of prompts, one a line")
     output: str = option("", "where the shards and their report go")
     split: str = option("train", "the shards' name: OUTPUT/SPLIT-000000.tar")
-    palette: str = option("", f"of the maps: {', '.join(PALETTES)} or a JSON file; empty takes the factor's")
-    control_palette: str = option("", "what the ControlNet reads, likewise; empty takes the maps'")
-    candidates: int = option(10, "segmentation maps sampled a prompt")
-    keep: int = option(0, "of these, how many go on after half of the steps; 0 for all")
-    minimal_recall: float = option(0.75, "least share of the prompt's objects that the best map shows")
-    minimal_area: float = option(0.003, "share of the map from which on an object counts as shown")
+    palette: str = option(
+        "", f"palette of the maps: {', '.join(PALETTES)} or a JSON file; empty takes the factor's"
+    )
+    control_palette: str = option(
+        "", "palette that the ControlNet reads, named likewise; empty takes the maps'"
+    )
+    candidates: int = option(10, "how many segmentation maps to sample for each prompt")
+    keep: int = option(0, "how many of these go on after half of the steps; 0 for all")
+    minimal_recall: float = option(0.75, "smallest share of the prompt's objects that the best map must show")
+    minimal_area: float = option(0.003, "smallest share of the map an object must cover to count")
     map_size: int = option(256, "side of the maps as they are sampled, in pixels")
     size: int = option(512, "side of the pictures, to which the maps are enlarged, in pixels")
     steps: int = option(20, "sampling steps of a map or a picture")
     guidance: float = option(5.0, "classifier-free guidance")
-    per_shard: int = option(1000, "prompts a shard")
-    seed: int = option(0, "noise is a function of seed and prompt")
-    precision: Literal["no", "bf16"] = option("no", "autocast of the networks")
+    per_shard: int = option(1000, "number of prompts in a shard")
+    seed: int = option(0, "noise depends on seed and prompt alone")
+    precision: Literal["no", "bf16"] = option("no", "precision of the networks, by autocast")
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -127,7 +131,7 @@ def run(config: DatasetConfig, accelerator: Accelerator) -> None:
 def write_shard(
     maker: Maker, prompts: Sequence[str], start: int, minimal_recall: float, path: Path
 ) -> dict[str, Any]:
-    """Write the samples of some prompts, the first of them at `start` of the list; what became of them."""
+    """Write the samples of some prompts, the first one at `start` of the list; -> what became of each."""
     counts = {"recalls": [], "dropped": 0, "without_objects": 0}
 
     def samples() -> Iterator[MapSample]:
@@ -146,7 +150,7 @@ def write_shard(
 
 
 def finish(shards: Sequence[dict[str, Any]], maker: Maker, target: ShardSet) -> dict[str, Any]:
-    """Write the report of a set whose shards are all made; return it. No picture at all is a ValueError."""
+    """Write and return the report of a set whose shards are all made. ValueError if there is no picture."""
     made, recipe = [shard for shard in shards if shard["samples"]], maker.recipe
     recalls = [recall for shard in made for recall in shard["recalls"]]
     dropped, without = (sum(shard[name] for shard in shards) for name in ("dropped", "without_objects"))
@@ -170,7 +174,7 @@ def finish(shards: Sequence[dict[str, Any]], maker: Maker, target: ShardSet) -> 
 
 
 def read_prompts(path: str) -> list[str]:
-    """The lines of a text file that are not empty."""
+    """Read the lines of a text file that are not empty."""
     if not Path(path).is_file():
         raise ValueError(f"prompts: there is no file {path!r}; give a text file with one prompt a line.")
     lines = (line.strip() for line in Path(path).read_text("utf-8").splitlines())
@@ -180,7 +184,7 @@ def read_prompts(path: str) -> list[str]:
 
 
 def read_chain(files: Sequence[Path]) -> list[Link]:
-    """The factors in files, the first of them a segmentation without parents."""
+    """Read factors from files; the first must be a segmentation without parents."""
     if not files:
         raise ValueError("factors: none is given; give files that finesse.training.factor has written.")
     chain = [Link(factor.float().requires_grad_(False), info) for factor, info in map(read_factor, files)]
@@ -195,7 +199,7 @@ def read_chain(files: Sequence[Path]) -> list[Link]:
 
 
 def recipe_of(config: DatasetConfig, chain: Sequence[Link]) -> SampleRecipe:
-    """What of the settings decides how a prompt becomes a sample."""
+    """Collect the settings that decide how a prompt becomes a sample."""
     palette = chosen_palette("palette", config.palette or chain[0].info.palette)
     reads = chosen_palette("control_palette", config.control_palette) if config.control_palette else palette
     names = SampleRecipe.__dataclass_fields__.keys() - {"palette", "control_palette", "half"}
@@ -204,7 +208,7 @@ def recipe_of(config: DatasetConfig, chain: Sequence[Link]) -> SampleRecipe:
 
 
 def chosen_palette(setting: str, value: str) -> Palette:
-    """A palette by its name, or from a JSON file, which lends it its own."""
+    """Find a palette by its name, or read it from a JSON file, whose name it gets."""
     if value in PALETTES:
         return PALETTES[value]
     if not Path(value).is_file():

@@ -1,4 +1,4 @@
-"""Where a file came from: the commit of the code that made it, and the settings."""
+"""Records where a file came from: the commit of the code that made it, and the settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def git_commit() -> str:
-    """The short hash of this code's commit; "unknown" outside a git checkout."""
+    """Short hash of this code's commit; "unknown" outside a git checkout."""
     command = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
     try:
         return (
@@ -22,7 +22,7 @@ def git_commit() -> str:
 
 
 def settings_json(settings: Mapping[str, object]) -> str:
-    """Settings as JSON for a file's header. Of a path only the last part: the rest tells of its owner."""
+    """Settings as JSON for a file's header. Paths keep only their last part; the rest tells of the owner."""
     is_path = {name: isinstance(value, str) and set(value) & {"/", "\\"} for name, value in settings.items()}
     return json.dumps(
         {name: PureWindowsPath(value).name if is_path[name] else value for name, value in settings.items()}

@@ -35,7 +35,7 @@ from .small_objects.examples import CachedExamples, prepare
 from .small_objects.task import SmallObjectTask
 from .small_objects.views import Views
 
-SHOWN = 4  # rows of the preview
+SHOWN = 4  # number of rows of the preview
 PLAN = {
     "steps": 100_000,
     "batch_size": 8,
@@ -49,21 +49,27 @@ PLAN = {
 
 @dataclass
 class SoLoraConfig:
-    """What SO-LoRA learns, on what, and from what."""
+    """Settings of SO-LoRA: what it learns, on which base and from which data."""
 
     base: str = option("", "folder of the inpainting model, in diffusers' layout")
     data: str = option("", "a split of the data: DATA/train stands for the shards that DATA/train.json lists")
-    folder: str = option("runs/so_lora", "checkpoints, previews, log, cache and result")
+    folder: str = option("runs/so_lora", "where checkpoints, previews, log, cache and result go")
     unet: str = option("unet", "subfolder of the base's UNet")
-    resolution: int = option(512, "pixels a side; 1024 for SDXL")
-    crop: str = option("256", "side of the teacher's window in pixels, or least and most: 192, 320")
+    resolution: int = option(512, "side of the pictures in pixels; 1024 for SDXL")
+    crop: str = option(
+        "256", "side of the teacher's window in pixels, or its smallest and largest side: 192, 320"
+    )
     rank: int = option(64, "rank of the adapters")
     modules: str = option(", ".join(lora.MODULES), "ends of the names of the layers to adapt")
-    blocks: str = option(", ".join(lora.BLOCKS), "beginnings of those names")
-    by_area: bool = option(True, "average L_denoise over the box; false is the paper's mean over the picture")
+    blocks: str = option(", ".join(lora.BLOCKS), "beginnings of these names")
+    by_area: bool = option(
+        True, "average L_denoise over the box; false takes the paper's mean over the picture"
+    )
     csd_weight: float = option(0.01, "weight of L_csd; 0 drops it")
     colour_share: float = option(0.5, "how often the prompt names the colour, where it is known")
-    gradient_checkpointing: bool = option(False, "keep less for the backward pass, and compute it again")
+    gradient_checkpointing: bool = option(
+        False, "save memory: compute parts of the forward pass again in the backward pass"
+    )
     dry_run: bool = option(False, "say what would be trained, on how much, with how much memory, and stop")
     bench: int = option(0, "time this many steps, print the speed, and stop")
 
@@ -75,7 +81,7 @@ class SoLoraConfig:
         return Views(self.resolution, (int(sizes[0]), int(sizes[-1])))
 
     def adapt(self, unet: UNet2DConditionModel) -> list[str]:
-        """Put the adapters on `unet`; the names of the adapted layers."""
+        """Put the adapters on `unet`; -> the names of the adapted layers."""
         return lora.add_lora(unet, self.rank, words(self.modules), words(self.blocks))
 
 
@@ -110,7 +116,7 @@ def run(config: SoLoraConfig, settings: TrainConfig, accelerator: Accelerator) -
 
 
 def build_task(config: SoLoraConfig, base: BaseModel, batches: CachedExamples, seed: int) -> SmallObjectTask:
-    """Adapters on the base's UNet, and what they learn."""
+    """Put adapters on the base's UNet, and make the task that they learn."""
     torch.manual_seed(seed)  # the adapters start at random
     config.adapt(base.unet)
     if base.vae.device.type == "cpu":
@@ -131,7 +137,7 @@ def build_task(config: SoLoraConfig, base: BaseModel, batches: CachedExamples, s
 
 @torch.no_grad()
 def preview(task: SmallObjectTask, base: BaseModel, batches: CachedExamples) -> Image.Image:
-    """A row an example, always the same ones: the picture, its hole, the base's drawing, ours."""
+    """Draw a row for each of some fixed examples: the picture, its hole, the base's drawing, ours."""
     batch = batches(0, slice(0, SHOWN))
     side = batch["latents"].shape[-1]
     noise = sampling.noise_for(range(len(batch["mask"])), (4, side, side), batch["mask"].device)
@@ -160,7 +166,7 @@ def preview(task: SmallObjectTask, base: BaseModel, batches: CachedExamples) -> 
 
 
 def header(config: SoLoraConfig, settings: TrainConfig, base: BaseModel, processes: int) -> dict[str, str]:
-    """What the file says of itself."""
+    """Metadata of the file."""
     return {
         "modelspec.title": "SO-LoRA",
         "finesse.base": base.name,
@@ -172,7 +178,7 @@ def header(config: SoLoraConfig, settings: TrainConfig, base: BaseModel, process
 
 
 def plan(config: SoLoraConfig, settings: TrainConfig, base: BaseModel, processes: int) -> str:
-    """What `run` would do: layers, data, memory a process and disk, in words."""
+    """Describe what `run` would do: layers, data, memory a process and disk."""
     files, side = shards(config.data), config.resolution // base.cell
     listed = read_json(Path(f"{config.data}.json"))
     pictures, boxes = listed["pictures"]["kept"], listed["objects"]

@@ -1,4 +1,4 @@
-"""Learning an image autoencoder: from nothing, or tuned so that small objects survive it (SOEDiff).
+"""Train an image autoencoder from scratch, or tune one so that small objects survive it (SOEDiff).
 
     accelerate launch -m finesse.training.vae --vae sd15-inpainting/vae --data DATA/train --part decoder
 
@@ -42,7 +42,7 @@ PLAN = {"steps": 20_000, "batch_size": 16, "learning_rate": 1e-5, "ema_decay": 0
 
 
 class AutoencoderTask(Task):
-    """Learning from nothing: L1 + MSE + KL. A batch holds `pixels`, uint8 (B, 3, H, W)."""
+    """Training from scratch by L1 + MSE + KL. A batch holds `pixels`, uint8 (B, 3, H, W)."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class AutoencoderTask(Task):
 
 
 class TuningTask(Task):
-    """L_vae = H(D(E(x)), x) on crops around small objects. A batch holds `pixels`, uint8 (B, 3, H, W).
+    """Tuning by L_vae = H(D(E(x)), x) on crops around small objects. A batch: `pixels`, uint8 (B, 3, H, W).
 
     part: "decoder" leaves the encoder, and so all latents, as they are; "whole" tunes both.
     """
@@ -98,14 +98,16 @@ class TuningTask(Task):
 
 @dataclass
 class VaeConfig:
-    """Which VAE to tune, and on what."""
+    """Settings: which VAE to tune, and on which data."""
 
     vae: str = option("", "folder of the VAE, in diffusers' layout")
     data: str = option("", "a split of the data: DATA/train stands for the shards that DATA/train.json lists")
-    folder: str = option("runs/vae", "checkpoints, previews, log, cache and result")
+    folder: str = option("runs/vae", "where checkpoints, previews, log, cache and result go")
     resolution: int = option(512, "shorter side of the pictures in pixels, as the UNet sees them")
     crop: int = option(256, "side of the crops around small objects in pixels")
-    part: Literal["decoder", "whole"] = option("decoder", "what is tuned; decoder leaves latents as they are")
+    part: Literal["decoder", "whole"] = option(
+        "decoder", "which part to tune; decoder leaves latents as they are"
+    )
 
 
 def run(config: VaeConfig, settings: TrainConfig, accelerator: Accelerator) -> None:
@@ -143,7 +145,7 @@ def save_vae(vae: AutoencoderKL, path: Path, metadata: dict[str, str]) -> None:
 
 
 def _crops(config: VaeConfig, seed: int, accelerator: Accelerator) -> list[dict[str, Tensor]]:
-    """A crop around each small object, uint8 (N, 3, crop, crop) a shard; processes share the shards."""
+    """Cut a crop around each small object, uint8 (N, 3, crop, crop) a shard; processes share the shards."""
     views = Views(config.resolution, (config.crop, config.crop), seed)
     code = code_hash(__name__)
 

@@ -1,4 +1,4 @@
-"""Learning one edit of one photo with a diffusers model (LayerDiffusion, section 3.2)."""
+"""Learns one edit of one photo with a diffusers model (LayerDiffusion, section 3.2)."""
 
 from __future__ import annotations
 
@@ -27,29 +27,41 @@ AT_ONCE = 4  # pictures sampled in one batch
 
 @dataclass
 class LayeredConfig:
-    """What to learn of which photos, for how long, and what to draw of it."""
+    """Settings of layered edits: what to learn from which photos, for how long, and what to draw of it."""
 
     base: str = option("", "folder of the text-to-image model, in diffusers' layout")
-    edits: str = option("", "a file with an edit a line, see above")
+    edits: str = option("", "a file with one edit a line, see above")
     folder: str = option("runs/edits", "where the results go")
     unet: str = option("unet", "subfolder of the base's UNet")
-    resolution: int = option(512, "pixels a side, of the middle square of a photo; 1024 for SDXL")
+    resolution: int = option(
+        512, "side in pixels to which the middle square of a photo is scaled; 1024 for SDXL"
+    )
     embedding_steps: int = option(500, "steps that fit the texts to object and background")
-    embedding_rate: float = option(1e-3, "learning rate of these")
-    alpha: float = option(0.7, "share of the object's text in the edit's, the rest is the background's")
-    weights: Literal["full", "low-rank"] = option("full", "what of the model learns; low-rank needs less")
+    embedding_rate: float = option(1e-3, "learning rate of the texts")
+    alpha: float = option(0.7, "share of the object's text in the edit's text; the rest is the background's")
+    weights: Literal["full", "low-rank"] = option(
+        "full", "which weights of the model learn; low-rank needs less memory"
+    )
     rank: int = option(16, "rank of low-rank weights")
     fine_tuning_steps: int = option(250, "steps that fit the model")
-    learning_rate: float = option(0.0, f"of the weights; 0 is {RATES[FULL]}, if low-rank {RATES[LOW_RANK]}")
-    object_weight: float = option(2.0, "of the object's loss in fine-tuning; 3 for small objects")
-    background_weight: float = option(1.0, "of the background's loss in fine-tuning")
+    learning_rate: float = option(
+        0.0, f"learning rate of the weights; 0 takes {RATES[FULL]}, or {RATES[LOW_RANK]} for low-rank"
+    )
+    object_weight: float = option(2.0, "weight of the object's loss in fine-tuning; 3 for small objects")
+    background_weight: float = option(1.0, "weight of the background's loss in fine-tuning")
     pictures: int = option(4, "pictures to draw of each edit, with the seeds 0, 1, ...")
-    sampling_steps: int = option(50, "steps of each, and of a reference that is drawn")
+    sampling_steps: int = option(50, "sampling steps of each picture, and of a drawn reference")
     guidance: float = option(7.5, "classifier-free guidance")
-    object_every: int = option(2, "every so many sampling steps, one is guided by the object's text; 0: none")
-    seed: int = option(0, "noise and timesteps are a function of it and of the step, in every edit alike")
-    precision: Literal["no", "bf16"] = option("no", "autocast of the UNet")
-    gradient_checkpointing: bool = option(False, "keep less for the backward pass, and compute it again")
+    object_every: int = option(
+        2, "every so many sampling steps, one is guided by the object's text; 0 guides none by it"
+    )
+    seed: int = option(
+        0, "noise and timesteps depend on it and on the step alone, so they are the same in every edit"
+    )
+    precision: Literal["no", "bf16"] = option("no", "precision of the UNet, by autocast")
+    gradient_checkpointing: bool = option(
+        False, "save memory: compute parts of the forward pass again in the backward pass"
+    )
     dry_run: bool = option(False, "say what would be learnt, with how much memory and disk, and stop")
 
     def __post_init__(self) -> None:
@@ -80,13 +92,13 @@ class LayeredConfig:
 
     @property
     def low_rank(self) -> int:
-        """0 for full weights."""
+        """Rank of the low-rank weights; 0 for full weights."""
         return self.rank if self.weights == LOW_RANK else 0
 
 
 @dataclass(frozen=True, eq=False)
 class LearntEdit:
-    """lora: weights under kohya's names. embeddings: as of `LayeredEdit`. losses: of each step.
+    """What was learnt. lora: weights under kohya's names. embeddings: as in `LayeredEdit`. losses: by step.
 
     strip: the photo, its background's reference and the pictures drawn, side by side.
     """
@@ -98,7 +110,7 @@ class LearntEdit:
 
 
 class Editor:
-    """Makes edits on one device, one after the other; between two of them the UNet is the base's own."""
+    """Makes edits on one device, one after the other; between two edits the UNet is the base's own again."""
 
     def __init__(self, config: LayeredConfig, base: BaseModel, device: torch.device) -> None:
         self.config, self.base, self.device = config, base, device
@@ -160,7 +172,7 @@ class Editor:
         return LearntEdit(changes, embeddings, losses, sampling.grid(torch.cat(shown).cpu(), len(shown)))
 
     def _reference(self, edit: PhotoEdit, text: Embedded) -> tuple[Tensor, Tensor]:
-        """Pixels and latent of the background, given or drawn by the base itself."""
+        """Read the background's picture, or draw it with the base; -> pixels and latent."""
         if edit.reference:
             pixels = read_picture(edit.reference, self.config.resolution).to(self.device)
             return pixels, sampling.encode(self.base.vae, pixels)
@@ -168,7 +180,7 @@ class Editor:
         return sampling.decode(self.base.vae, latent), latent
 
     def _draw(self, text: Embedded, seeds: Sequence[int], of_object: Embedded | None = None) -> Tensor:
-        """Latents (B, 4, h, w), one a seed; the object's steps are guided by `of_object`, if it is given.
+        """Sample latents (B, 4, h, w), one a seed; `of_object`, if given, guides the object's steps.
 
         Texts are of one row.
         """
@@ -194,25 +206,25 @@ class Editor:
         return torch.cat(drawn)
 
     def _guided(self, text: Embedded, rows: int) -> dict[str, Tensor] | None:
-        """What an SDXL reads besides of a text with guidance."""
+        """Inputs that an SDXL reads besides the text, under guidance."""
         if text.pooled is None:
             return None
         empty = sampling.embeddings(self.empty.pooled[0], self.config.resolution)
         return sampling.guided(empty, text.pooled.expand(rows, -1))
 
     def _added(self, pooled: Tensor | None) -> dict[str, Tensor] | None:
-        """What an SDXL reads besides of pooled texts (B or 1, width)."""
+        """Inputs that an SDXL reads besides the text, from pooled texts (B or 1, width)."""
         return None if pooled is None else sampling.embeddings(pooled, self.config.resolution)
 
 
 def row(texts: Embedded, index: int) -> Embedded:
-    """One of several texts."""
+    """Take one of several texts."""
     rows = slice(index, index + 1)
     return Embedded(texts.context[rows], None if texts.pooled is None else texts.pooled[rows])
 
 
 def mixed(first: Embedded, second: Embedded, alpha: float) -> Embedded:
-    """`interpolate` of embeddings and, in an SDXL, of pooled texts, as *Optimise Layers* does."""
+    """Mix embeddings by `interpolate` and, for an SDXL, pooled texts too, as *Optimise Layers* does."""
     context = learning.interpolate(first.context, second.context, alpha)
     if first.pooled is None:
         return Embedded(context, None)
@@ -220,7 +232,7 @@ def mixed(first: Embedded, second: Embedded, alpha: float) -> Embedded:
 
 
 def follow(steps: learning.Steps, bar: tqdm) -> tuple[list[float], tuple[Tensor, ...]]:
-    """Go all the steps; their losses and the last embeddings. The loss is shown when it is read anyway."""
+    """Run all steps; -> losses and the last embeddings. The loss is shown only when it is read anyway."""
     losses, embeddings = [], ()
     for progress in steps:
         losses.append(progress.loss)

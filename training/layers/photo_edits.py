@@ -1,4 +1,4 @@
-"""The edits that LayerDiffusion is to learn, out of a file of one JSON object a line, and their pictures."""
+"""Reads the edits for LayerDiffusion to learn from a file with one JSON object a line, and their pictures."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ EXAMPLE = '{"image": "dog.jpg", "mask": "dog_mask.png", "prompt": "a dog jumping
 
 @dataclass(frozen=True)
 class PhotoEdit:
-    """One edit of one photo, as a line of the file asks for it.
+    """One edit of one photo, from a line of the file.
 
-    where: the line and its file, for messages. reference: None to be drawn from the background's text.
+    where: the line and its file, for messages. reference: None draws it from the background's text.
     """
 
     where: str
@@ -39,14 +39,14 @@ class PhotoEdit:
     seed: int
 
     def settings(self) -> dict[str, Any]:
-        """All that its result depends on; of the pictures what they hold, wherever they lie."""
+        """All that the result depends on; pictures count by their content, not their path."""
         pictures = [path for path in (self.image, self.mask, self.reference) if path]
         texts = {name: getattr(self, name) for name in ("prompt", "object", "background", SEED)}
         return {**texts, "pictures": [file_hash(path) for path in pictures]}
 
 
 def read_edits(path: str, seed: int) -> list[PhotoEdit]:
-    """The edits in a file; `seed` is that of lines without one. ValueError names the line and what to do."""
+    """Read the edits in a file; lines without a seed get `seed`. ValueError names the line and what to do."""
     file = Path(path)
     if not file.is_file():
         raise ValueError(f"edits: there is no file {path!r}; give one with a line such as {EXAMPLE}.")
@@ -70,7 +70,7 @@ def read_edits(path: str, seed: int) -> list[PhotoEdit]:
 
 
 def check_pictures(edits: Sequence[PhotoEdit], side: int) -> None:
-    """ValueError, naming the line and what to do, unless all pictures can be used."""
+    """Raise ValueError, naming the line and what to do, unless all pictures can be used."""
     for edit in edits:
         try:
             _check_pictures(edit, side)
@@ -79,12 +79,12 @@ def check_pictures(edits: Sequence[PhotoEdit], side: int) -> None:
 
 
 def read_picture(path: Path, side: int) -> Tensor:
-    """The middle square of a picture, (1, 3, side, side) in [0, 1]."""
+    """Read the middle square of a picture, (1, 3, side, side) in [0, 1]."""
     return _square(_open(path).convert("RGB"), side, Image.Resampling.LANCZOS)[None]
 
 
 def read_mask(path: Path, side: int) -> Tensor:
-    """The same of a mask, (side, side), 1 on the object."""
+    """Read the middle square of a mask, (side, side), 1 on the object."""
     return _square(_open(path).convert("L"), side, Image.Resampling.BILINEAR)[0]
 
 
@@ -155,7 +155,7 @@ def _check_pictures(edit: PhotoEdit, side: int) -> None:
 
 
 def _open(path: Path) -> Image.Image:
-    """A picture as it is meant to be seen: cameras store the turn apart."""
+    """Open a picture the right way up: cameras store the rotation separately."""
     try:
         with Image.open(path) as picture:
             return ImageOps.exif_transpose(picture)

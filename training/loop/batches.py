@@ -1,6 +1,6 @@
-"""Which rows a training step sees, and the random numbers it draws: both a function of seed and step alone.
+"""Chooses a training step's rows and random numbers; both depend on seed and step alone.
 
-So a resumed run goes on as if never stopped, and a batch shared by many processes is the batch of one.
+So a resumed run goes on as if never stopped, and many processes share the batch that one would see.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ class Batches(Protocol):
     """An endless, random-access stream of batches."""
 
     def __call__(self, step: int, rows: slice) -> dict[str, Tensor]:
-        """Rows `rows` of the global batch of `step`, on the training device."""
+        """Return the rows `rows` of the global batch of `step`, on the training device."""
 
     def describe(self, step: int) -> str:
-        """What is in the batch of `step`, for an error message."""
+        """Describe the batch of `step` for an error message."""
 
 
 @dataclass
 class ShuffledRows:
-    """Batches out of tensors of equal length, in a new order each epoch."""
+    """Batches from tensors of equal length, in a new order each epoch."""
 
     tensors: dict[str, Tensor]
     batch_size: int
@@ -66,7 +66,7 @@ class ShuffledRows:
 
 
 class ShardedRows:
-    """Rows of several sets of tensors, such as memory-mapped files: none is read before its turn."""
+    """Batches from several sets of tensors, such as memory-mapped files; no row is read before its turn."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class ShardedRows:
         self.order = ShuffledRows({"row": torch.arange(int(self.ends[-1]))}, batch_size, seed)
 
     def places(self, step: int, rows: slice) -> list[tuple[dict[str, Tensor], int]]:
-        """For each row of a batch its shard and its place in it."""
+        """Find for each row of a batch its shard and its place there."""
         wanted = self.order(step, rows)["row"]
         which = torch.searchsorted(self.ends, wanted, right=True)
         starts = torch.cat([self.ends.new_zeros(1), self.ends])[which]
@@ -100,7 +100,7 @@ class ShardedRows:
 
 @dataclass
 class Alternating:
-    """Several streams in turn; `pattern` says which one serves step s: pattern[s % len(pattern)]."""
+    """Takes several streams in turn; pattern[s % len(pattern)] is the stream of step s."""
 
     streams: Sequence[Batches]
     pattern: Sequence[int]
@@ -158,7 +158,7 @@ class Crops:
 
 @dataclass
 class Draw:
-    """The random numbers of a step, drawn for the whole global batch; this process keeps `rows`."""
+    """Random numbers of a step, drawn for the whole global batch; this process keeps `rows`."""
 
     seed: int
     total: int
@@ -170,15 +170,15 @@ class Draw:
         self.generator = torch.Generator(self.device).manual_seed(self.seed)
 
     def normal(self, *shape: int) -> Tensor:
-        """(rows, *shape) standard normal."""
+        """Draw standard normal numbers, (rows, *shape)."""
         return torch.randn(self.total, *shape, generator=self.generator, device=self.device)[self.rows]
 
     def uniform(self, *shape: int) -> Tensor:
-        """(rows, *shape) uniform in [0, 1)."""
+        """Draw numbers uniform in [0, 1), (rows, *shape)."""
         return torch.rand(self.total, *shape, generator=self.generator, device=self.device)[self.rows]
 
     def timesteps(self, count: int) -> Tensor:
-        """(rows,) integers in [0, count), one from each of `total` equal strata, in random order.
+        """Draw integers in [0, count), (rows,), one from each of `total` equal strata, in random order.
 
         Stratified as in k-diffusion: the loss of a batch varies less than with independent draws.
         """

@@ -1,4 +1,4 @@
-"""What is dear to compute and always the same is kept on disk, under a hash of all it depends on."""
+"""Keeps on disk what is costly to compute and always the same, under a hash of all it depends on."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ Item = TypeVar("Item")
 log = logging.getLogger(__name__)
 
 PACKAGE = Path(__file__).resolve().parents[2]
-MACHINERY = ("training/loop/", "core/files.py")  # carries what is computed and has no part in its values
+MACHINERY = ("training/loop/", "core/files.py")  # moves data without changing its values
 
 
 def cached(
     folder: Path, name: str, causes: Mapping[str, object], make: Callable[[], dict[str, Tensor]]
 ) -> dict[str, Tensor]:
-    """The tensors `make()` returns, from `folder/name-<hash of causes>.safetensors` when they are there.
+    """Return the tensors of `make()`, read from `folder/name-<hash of causes>.safetensors` if it exists.
 
-    `causes` is all that the tensors depend on, JSON-able; it is kept in the file's header. A damaged file is
+    `causes` is all that the tensors depend on, as JSON; it is kept in the file's header. A damaged file is
     made again.
     """
     described = json.dumps(causes, sort_keys=True)
@@ -48,7 +48,7 @@ def cached(
 def shared(
     paths: Sequence[Path], load: Callable[[Path], Item], accelerator: Accelerator, what: str
 ) -> list[Item]:
-    """`load(path)` of each path, made by the processes in turn before all of them read all of it."""
+    """Run `load` on each path: processes first share the paths among them, then each reads all results."""
     mine = paths[accelerator.process_index :: accelerator.num_processes]
     for path in tqdm(mine, desc=what, disable=not accelerator.is_main_process):
         load(path)
@@ -57,7 +57,7 @@ def shared(
 
 
 def tensor_hash(tensor: Tensor) -> str:
-    """SHA-256 of what a tensor holds, as a cause."""
+    """SHA-256 of a tensor's content, as a cause."""
     return hashlib.sha256(tensor.cpu().contiguous().numpy()).hexdigest()
 
 

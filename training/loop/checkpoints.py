@@ -1,4 +1,4 @@
-"""Training state on disk: one safetensors file a checkpoint, from which a run goes on exactly.
+"""Keeps training state on disk, one safetensors file a checkpoint, from which a run resumes exactly.
 
 Data order, noise and timesteps are functions of seed and step (batches.py), so the step number, the weights
 and the optimiser's moments are all there is to keep.

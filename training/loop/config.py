@@ -1,4 +1,4 @@
-"""The settings that every training script shares; transformers' HfArgumentParser makes the flags of them."""
+"""Settings that every training script shares; transformers' HfArgumentParser turns them into flags."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ class TrainConfig:
     accumulate: int = option(1, "micro-batches a step; more need less memory and give the same gradient")
     optimizer: Literal["adamw", "muon"] = option(
         "adamw",
-        "muon learns matrices and kernels from nothing in a fraction of the steps, the rest by nadamw",
+        "muon trains matrices and kernels from scratch in a fraction of the steps, the rest by nadamw",
     )
     learning_rate: float = option(6e-4, "peak of the cosine schedule")
     warmup_steps: int = option(200, "steps in which the learning rate climbs to its peak")
     weight_decay: float = option(0.01, "AdamW's decoupled weight decay")
     ema_decay: float = option(0.999, "decay of the averaged weights a step; 0 keeps none")
     gradient_clip: float = option(1.0, "largest gradient norm")
-    precision: Literal["no", "bf16"] = option("no", "autocast of the forward pass")
-    seed: int = option(0, "data order, noise and timesteps are a function of seed and step")
-    compile: bool = option(False, "torch.compile the loss; pays off on a GPU after a minute")
+    precision: Literal["no", "bf16"] = option("no", "precision of the forward pass, by autocast")
+    seed: int = option(0, "data order, noise and timesteps depend on seed and step alone")
+    compile: bool = option(False, "compile the loss by torch.compile; pays off on a GPU after a minute")
     log_every: int = option(50, "steps between log lines; reading the loss waits for the GPU")
     checkpoint_every: int = option(500, "steps between checkpoints; the newest two are kept")
     preview_every: int = option(500, "steps between preview pictures; 0 makes none")
@@ -54,12 +54,14 @@ def parse(
     defaults: Mapping[str, object],
     arguments: Sequence[str] | None = None,
 ) -> tuple[Any, ...]:
-    """The command line as one object of each dataclass; `--config FILE`, YAML or JSON, changes the defaults.
+    """Parse the command line into one object of each dataclass; `--config FILE` (YAML, JSON) sets defaults.
 
-    arguments: in place of the command line's. Raises ValueError when the file sets what is no setting.
+    arguments: used instead of the command line's. Raises ValueError when the file has an unknown setting.
     """
     parser = HfArgumentParser(kinds)
-    parser.add_argument("--config", type=Path, help="a YAML or JSON file of settings; flags outdo it")
+    parser.add_argument(
+        "--config", type=Path, help="a YAML or JSON file of settings; command-line flags override it"
+    )
     parser.set_defaults(**defaults)
     path = parser.parse_known_args(arguments)[0].config
     if path:
@@ -82,7 +84,7 @@ def _settings(path: Path, known: set[str]) -> dict[str, Any]:
 
 
 def script(main: Callable[[], None]) -> None:
-    """Run a script's `main` without any network; bad input ends it with one sentence."""
+    """Run a script's `main` without network access; bad input ends it with one sentence."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     try:
         main()
@@ -91,5 +93,5 @@ def script(main: Callable[[], None]) -> None:
 
 
 def words(text: str) -> list[str]:
-    """The parts of a setting that is a list, `a, b c` -> a, b, c."""
+    """Split a setting that is a list: `a, b c` -> a, b, c."""
     return text.replace(",", " ").split()

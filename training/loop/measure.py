@@ -1,4 +1,4 @@
-"""What a run costs, before it starts and in fact: memory, pictures a second, how busy the device is."""
+"""Estimates and measures what a run costs: memory, pictures a second, how busy the device is."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ GIGA = 1e9
 
 
 def saved_bytes(unet: UNet2DConditionModel, inputs: dict[str, Any], dtype: torch.dtype) -> int:
-    """Bytes that one forward pass keeps for its backward pass, counted on the meta device: none is used.
+    """Bytes that one forward pass keeps for its backward pass, counted on the meta device, in no memory.
 
-    unet and inputs lie on the meta device. Weights are not counted, nor what kernels need in passing.
+    unet and inputs are on the meta device. Weights and the working memory of kernels are not counted.
     """
     kept: dict[int, int] = {}
     weights = {p.untyped_storage()._cdata for p in unet.parameters()}
@@ -42,7 +42,7 @@ def saved_bytes(unet: UNet2DConditionModel, inputs: dict[str, Any], dtype: torch
 
 
 def empty_inputs(unet: UNet2DConditionModel, rows: int, side: int) -> dict[str, Any]:
-    """What `unet` reads of `rows` latents of `side` cells with their texts, on the meta device."""
+    """Make inputs of `unet` for `rows` latents of `side` cells with their texts, on the meta device."""
     config = unet.config
     inputs = {
         "sample": torch.empty(rows, config.in_channels, side, side, device="meta"),
@@ -61,7 +61,7 @@ def empty_inputs(unet: UNet2DConditionModel, rows: int, side: int) -> dict[str, 
 def bench(
     step: Callable[[int], object], count: int, batch_size: int, device: torch.device
 ) -> dict[str, float]:
-    """`step(i)` run `count` times after a warm-up: pictures a second, TFLOP/s, peak memory, utilisation.
+    """Run `step(i)` `count` times after a warm-up: pictures a second, TFLOP/s, peak memory, utilisation.
 
     Utilisation is the share of the speed that a large matrix product reaches on the same device in the same
     run; peak memory in GB is the device's, 0 on a CPU.
@@ -85,7 +85,7 @@ def bench(
 def timing(
     task: Task, batches: Batches, settings: TrainConfig, steps: int, accelerator: Accelerator
 ) -> dict[str, float]:
-    """Speed and memory of training steps on one process, the reading of data included."""
+    """Measure speed and memory of training steps on one process, including the reading of data."""
     device, rows = accelerator.device, slice(0, settings.batch_size)
     task.to(device)
     optimizer = torch.optim.AdamW([p for p in task.parameters() if p.requires_grad], settings.learning_rate)
@@ -102,7 +102,7 @@ def timing(
 
 
 def timed(work: Callable[[], object], device: torch.device) -> float:
-    """Seconds until `work` is done on the device."""
+    """Measure the seconds until `work` is done on the device."""
     wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     wait()
     start = time.perf_counter()
@@ -112,7 +112,7 @@ def timed(work: Callable[[], object], device: torch.device) -> float:
 
 
 def _matmul_speed(device: torch.device) -> float:
-    """FLOP/s of a square matrix product: bfloat16 on a GPU, float32 on a CPU."""
+    """Measure FLOP/s of a square matrix product: bfloat16 on a GPU, float32 on a CPU."""
     side, dtype = (8192, torch.bfloat16) if device.type == "cuda" else (1024, torch.float32)
     a = torch.randn(side, side, device=device, dtype=dtype)
     timed(lambda: a @ a, device)

@@ -1,4 +1,4 @@
-"""The one training loop. A script gives it a task (what is learnt), batches (from what) and a config (how).
+"""The one training loop. A script gives it a task (what to learn), batches (the data) and a config (how).
 
 Runs on one CPU, one GPU or, by `accelerate launch`, on many: the same global batch everywhere, and a run that
 was killed goes on from its newest checkpoint as if it had never stopped.
@@ -30,21 +30,21 @@ from .config import TrainConfig
 
 
 class Task(nn.Module, ABC):
-    """What is learnt: every parameter that requires a gradient, by the sum of the losses of `forward`."""
+    """A task trains every parameter that requires a gradient by the sum of the losses of `forward`."""
 
     @abstractmethod
     def forward(self, batch: dict[str, Tensor], draw: Draw) -> dict[str, Tensor]:
         """Scalar losses by name, each the mean over the rows of `batch`. All randomness comes from `draw`."""
 
     def preview(self) -> Image.Image | None:
-        """A picture of what the task can do now, always from the same inputs and seeds."""
+        """Make a picture of what the task can do now, always from the same inputs and seeds."""
         return None
 
 
 def train(
     task: Task, batches: Batches, config: TrainConfig, folder: Path, accelerator: Accelerator | None = None
 ) -> None:
-    """Train `task` in place; it ends up with the averaged weights if the config keeps an average.
+    """Train `task` in place; at the end it has the averaged weights if the config keeps an average.
 
     `folder` receives checkpoints/, previews/ and log.jsonl, and is where a run resumes from. Raises
     FloatingPointError, naming step, data and loss parts, when the loss is no longer finite.
@@ -95,7 +95,7 @@ def train(
 
 
 def build_optimizer(task: Task, config: TrainConfig) -> torch.optim.Optimizer:
-    """AdamW, or Muon (Jordan et al. 2024) with NAdamW for embeddings, norms and biases.
+    """Build AdamW, or Muon (Jordan et al. 2024) with NAdamW for embeddings, norms and biases.
 
     Muon's steps are scaled to AdamW's size (Liu et al. 2025), so that learning rates mean much the same.
     """
@@ -121,7 +121,7 @@ def build_optimizer(task: Task, config: TrainConfig) -> torch.optim.Optimizer:
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:
-    """Linear warm-up, then a cosine down to a hundredth of the peak."""
+    """Learning rate of a step: a linear warm-up, then a cosine down to a hundredth of the peak."""
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
     progress = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
@@ -131,9 +131,9 @@ def learning_rate(step: int, config: TrainConfig) -> float:
 def _gradients(
     learner: nn.Module, batches: Batches, config: TrainConfig, step: int, accelerator: Accelerator
 ) -> dict[str, Tensor]:
-    """Backward over this process's share of the batch of `step`; the losses, averaged over that share."""
+    """Run backward over this process's share of the batch of `step`; -> losses averaged over that share."""
     seed = mix(config.seed, step)
-    torch.manual_seed(seed)  # for layers that draw by themselves, such as dropout
+    torch.manual_seed(seed)  # for layers that draw random numbers themselves, such as dropout
     share, rest = divmod(config.batch_size, config.accumulate * accelerator.num_processes)
     if rest:
         raise ValueError(
@@ -168,7 +168,7 @@ def _copy(source: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> None:
 
 @contextmanager
 def averaged(parameters: Mapping[str, nn.Parameter], average: Mapping[str, Tensor]) -> Iterator[None]:
-    """The averaged weights in place of the current ones while the block runs."""
+    """Use the averaged weights instead of the current ones while the block runs."""
     current = {name: parameters[name].detach().clone() for name in average}
     _copy(average, parameters)
     try:
@@ -178,7 +178,7 @@ def averaged(parameters: Mapping[str, nn.Parameter], average: Mapping[str, Tenso
 
 
 class Record:
-    """Losses summed on the device and read only when logged, since each reading waits for the GPU."""
+    """Sums losses on the device and reads them only to log, since each reading waits for the GPU."""
 
     def __init__(self, folder: Path, config: TrainConfig, batches: Batches, accelerator: Accelerator) -> None:
         self.path, self.config, self.batches = folder / "log.jsonl", config, batches

@@ -1,4 +1,4 @@
-"""Reads where a diffusers UNet looks, on the steps that ask for it."""
+"""Records a diffusers UNet's attention maps, on the steps that ask for it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PLAIN = (AttnProcessor, AttnProcessor2_0, XFormersAttnProcessor)  # all compute 
 
 @contextmanager
 def recorded(unet: UNet2DConditionModel) -> Iterator[AttentionMaps]:
-    """The maps of the latest forward pass of `unet` in the block, with their graph where gradients are on.
+    """Record the maps of the last forward pass of `unet` in the block, with their graph if gradients are on.
 
     The backward pass may run after the block. It computes the probabilities again, as to keep them would take
     memory by the square of the cells. With gradient checkpointing: in the block it is off for the
@@ -70,14 +70,14 @@ def _attention_layers(unet: UNet2DConditionModel) -> list[Attention]:
 
 
 class Recorder:
-    """An attention processor for transformer blocks that computes the probabilities and keeps their maps."""
+    """An attention processor for transformer blocks; it computes the probabilities and keeps their maps."""
 
     def __init__(self, maps: AttentionMaps) -> None:
         self.maps = maps
         self.latent_size = (0, 0)
 
     def start(self, unet: UNet2DConditionModel, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Before a forward pass: forgets the last one's maps."""
+        """Forget the last forward pass's maps before a new one."""
         latent = args[0] if args else kwargs["sample"]
         self.latent_size = (latent.shape[-2], latent.shape[-1])
         self.maps.of_cells.clear()
@@ -120,7 +120,7 @@ def _attend(
     grid: tuple[int, int],
     to_text: bool,
 ) -> tuple[Tensor, Tensor]:
-    """What the heads (B * heads, h * w, d) bring, and their map."""
+    """Compute the output of the heads (B * heads, h * w, d), and their map."""
     probabilities = attn.get_attention_scores(query, key, mask)
     mean = probabilities.unflatten(0, (-1, attn.heads)).mean(dim=1, dtype=_at_least_float(probabilities))
     return torch.bmm(probabilities, value), (token_map if to_text else cell_map)(mean, grid)
@@ -131,7 +131,7 @@ def _at_least_float(x: Tensor) -> torch.dtype:
 
 
 def grid_of(queries: int, latent_size: tuple[int, int]) -> tuple[int, int]:
-    """h, w of a layer with so many query cells: the latent's size, halved, rounded up, as often as it takes.
+    """Find h, w of a layer with so many query cells: the latent's size, halved and rounded up as needed.
 
     Raises ValueError when no halving gives as many.
     """

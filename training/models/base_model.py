@@ -1,4 +1,4 @@
-"""A base model from its diffusers folder: SD1.x, SDXL, their inpainting models, or smaller ones."""
+"""Loads a base model from its diffusers folder: SD1.x, SDXL, their inpainting models, or smaller ones."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from ...core.files import read_json
 from ...core.schedule import NoiseSchedule
 from .sampling import cell_of
 
-INPAINTING, PLAIN = 9, 4  # channels that a UNet reads
+INPAINTING, PLAIN = 9, 4  # by the number of channels that a UNet reads
 KINDS = {
     INPAINTING: "an inpainting model, which reads 9 (noisy latent, mask, masked latent)",
     PLAIN: "a plain text-to-image model, which reads the 4 of the noisy latent",
 }
-TEXT_ENCODERS = ("text_encoder", "text_encoder_2")  # SDXL has both, the second with a projection
+TEXT_ENCODERS = ("text_encoder", "text_encoder_2")  # SDXL has both encoders, the second with a projection
 
 
 @dataclass
 class Embedded:
-    """What a UNet reads of texts: `context` (B, L, width) and, for an SDXL, `pooled` (B, width)."""
+    """Texts as a UNet reads them: `context` (B, L, width) and, for an SDXL, `pooled` (B, width)."""
 
     context: Tensor
     pooled: Tensor | None
@@ -34,7 +34,7 @@ class Embedded:
 
 @dataclass
 class BaseModel:
-    """The parts of a Stable Diffusion that training needs; nothing in it learns."""
+    """The parts of a Stable Diffusion that training needs; all are frozen."""
 
     folder: Path
     unet: UNet2DConditionModel
@@ -53,7 +53,7 @@ class BaseModel:
 
     @property
     def name(self) -> str:
-        """As it is written into the header of what is trained on it."""
+        """Name of the base for the headers of files trained on it."""
         kind = "SDXL" if self.is_sdxl else {768: "SD1.x", 1024: "SD2.x"}.get(self.width, "Stable Diffusion")
         inpaints = "-inpainting" if self.unet.config.in_channels == INPAINTING else ""
         return f"{kind}{inpaints} ({self.folder.name})"
@@ -64,7 +64,7 @@ class BaseModel:
 
     @property
     def cell(self) -> int:
-        """Pixels a latent cell and side."""
+        """Side of a latent cell in pixels."""
         return cell_of(self.vae)
 
     def check_side(self, name: str, side: int) -> None:
@@ -76,9 +76,9 @@ class BaseModel:
 
     @torch.no_grad()
     def embed(self, texts: list[str]) -> Embedded:
-        """The texts as the UNet reads them, on the text encoders' device.
+        """Encode texts as the UNet reads them, on the text encoders' device.
 
-        An SDXL reads the last layer but one of both encoders, side by side; the others the last of their one.
+        An SDXL reads the last layer but one of both encoders, side by side; others the last of their one.
         """
         parts, pooled = [], None
         for tokenizer, encoder in zip(self.tokenizers, self.text_encoders, strict=True):
@@ -95,7 +95,7 @@ class BaseModel:
         return Embedded(torch.cat(parts, dim=-1), pooled)
 
     def to(self, device: torch.device, dtype: torch.dtype) -> BaseModel:
-        """The same, moved; the VAE stays float32, since SDXL's overflows in half precision."""
+        """Move the base; the VAE stays float32, since SDXL's overflows in half precision."""
         self.vae.to(device)
         for part in (self.unet, *self.text_encoders):
             part.to(device, dtype)
@@ -103,7 +103,7 @@ class BaseModel:
 
 
 def load_base(folder: str | Path, unet: str = "unet", channels: int = INPAINTING) -> BaseModel:
-    """The model in a diffusers folder; `unet` is the subfolder of its UNet.
+    """Load the model in a diffusers folder; `unet` is the subfolder of its UNet.
 
     Raises ValueError when a part is missing, the UNet does not read `channels`, or the base is of a kind that
     would train without an error and wrongly (see `_check_kind`).

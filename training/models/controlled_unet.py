@@ -10,7 +10,7 @@ from diffusers import ControlNetModel, UNet2DConditionModel
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-HINT_SCALE = 8  # pixels of a ControlNet's hint a latent cell, whatever the VAE's scale
+HINT_SCALE = 8  # pixels of a ControlNet's hint for each latent cell, whatever the VAE's scale
 
 
 class ControlledUNet(nn.Module):
@@ -29,7 +29,7 @@ class ControlledUNet(nn.Module):
     ) -> Any:
         size = [HINT_SCALE * side for side in sample.shape[-2:]]
         hint = F.interpolate(self.hint.to(sample), size=size, mode="nearest-exact")
-        hint = hint.repeat(len(sample) // len(hint), 1, 1, 1)  # text and no text
+        hint = hint.repeat(len(sample) // len(hint), 1, 1, 1)  # rows with text and without
         inputs = {"encoder_hidden_states": encoder_hidden_states, "added_cond_kwargs": added_cond_kwargs}
         down, mid = self.control(sample, timestep, controlnet_cond=hint, return_dict=False, **inputs)
         return self.unet(
@@ -42,7 +42,7 @@ class ControlledUNet(nn.Module):
 
 
 def load_controlnet(folder: str | Path) -> ControlNetModel:
-    """The ControlNet in a diffusers folder, float32, frozen. Raises ValueError when there is none."""
+    """Load the ControlNet in a diffusers folder, float32, frozen. Raises ValueError when there is none."""
     if not (Path(folder) / "config.json").is_file():
         raise ValueError(
             f"controlnet: {folder} has no config.json; give a ControlNet in diffusers' layout, for example a "

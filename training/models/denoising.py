@@ -1,4 +1,4 @@
-"""Learning to predict the noise: the UNet of a Stable Diffusion, with or without its text encoder.
+"""Trains a Stable Diffusion's UNet, with or without its text encoder, to predict the noise.
 
 Serves text-to-image UNets (4 channels) and inpainting ones (9: noisy latent, mask, masked latent).
 """
@@ -20,7 +20,7 @@ from ..loop.trainer import Task
 
 
 def use_plain_attention(unet: UNet2DConditionModel, text_encoder: nn.Module | None = None) -> None:
-    """Attention as plain matrix products, whose backward pass on a CPU is faster than that of torch's own."""
+    """Compute attention by plain matrix products, whose backward pass on a CPU is faster than torch's own."""
     unet.set_attn_processor(AttnProcessor())
     if text_encoder is not None:
         text_encoder.set_attn_implementation("eager")
@@ -75,7 +75,7 @@ class DenoisingTask(Task):
         return rows.mean()
 
     def text(self, batch: dict[str, Tensor], draw: Draw) -> dict[str, Any]:
-        """What the UNet reads of the texts, some of them dropped."""
+        """Texts as the UNet reads them, some of them dropped."""
         drop = draw.uniform() < self.text_dropout
         read: dict[str, Any] = {"encoder_hidden_states": self.context(batch, drop)}
         if self.added:

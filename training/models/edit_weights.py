@@ -1,4 +1,4 @@
-"""What an edit learns of a diffusers UNet: all of its weights, or low-rank ones beside them."""
+"""Weights of a diffusers UNet that an edit learns: all of its own, or low-rank ones beside them."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from .lora import add_lora, kohya_tensors
 
 
 class EditWeights(Protocol):
-    """parameters: what learns, float32."""
+    """Weights that learn. parameters: the trainable tensors, float32."""
 
     parameters: list[nn.Parameter]
 
     def changes(self) -> dict[str, Tensor]:
-        """What has been learnt, under kohya's names, in fp16 on the CPU."""
+        """Return what has been learnt, under kohya's names, in fp16 on the CPU."""
 
     def close(self) -> None:
-        """Leave the UNet as it was."""
+        """Restore the UNet."""
 
 
 @contextmanager
 def edit_weights(unet: UNet2DConditionModel, rank: int, seed: int) -> Iterator[EditWeights]:
-    """Weights of `unet` to learn while the block runs: low-rank ones of `rank`, for 0 all of its own."""
+    """Make weights of `unet` learn while the block runs: low-rank ones of `rank`, or for 0 all of its own."""
     weights = LowRankWeights(unet, rank, seed) if rank else FullWeights(unet)
     try:
         yield weights
@@ -41,7 +41,7 @@ def edit_weights(unet: UNet2DConditionModel, rank: int, seed: int) -> Iterator[E
 def as_denoiser(
     unet: UNet2DConditionModel, added: Mapping[str, Tensor] | None = None, half: bool = False
 ) -> Denoiser:
-    """`unet` as core's denoiser; `added` is what an SDXL reads besides each text, `half` computes in bf16."""
+    """Wrap `unet` as core's denoiser; `added` is what an SDXL also reads, `half` computes in bf16."""
 
     def predict(x_t: Tensor, t: Tensor, cond: Tensor) -> Tensor:
         besides = added and {name: value.expand(len(x_t), -1) for name, value in added.items()}
@@ -74,7 +74,7 @@ class FullWeights:
 
 
 class LowRankWeights:
-    """A low rank on every linear layer and plain 2D convolution; they start as ComfyUI's nodes start them."""
+    """Low-rank weights on every linear layer and plain 2D convolution, initialised as in the nodes."""
 
     def __init__(self, unet: UNet2DConditionModel, rank: int, seed: int) -> None:
         self.unet = unet

@@ -1,4 +1,4 @@
-"""A diffusers UNet with a factor of FG-DM on it: the frozen base, and the adapters that are learnt."""
+"""A diffusers UNet with a factor of FG-DM on it: the base is frozen, the adapters learn."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class FactoredUNet(nn.Module):
 
     @contextmanager
     def attached(self) -> Iterator[FactoredUNet]:
-        """Itself, and the base free of it afterwards."""
+        """Yield the UNet itself; afterwards the base is free of the factor."""
         try:
             yield self
         finally:
@@ -58,19 +58,20 @@ class FactoredUNet(nn.Module):
         return self.unet(sample, timestep, encoder_hidden_states, added_cond_kwargs=added_cond_kwargs)
 
     def plain(self, *inputs: Any, **named: Any) -> UNet2DConditionOutput:
-        """What the base alone predicts."""
+        """Predict with the base alone."""
         self.features = []
         return self.unet(*inputs, **named)
 
     def time_embedding(self, sample: Tensor, timestep: Tensor) -> Tensor:
-        """(1 or B, E) that the UNet itself embeds the timestep with; an SDXL's sizes are not in it."""
+        """Embed the timestep as the UNet itself does, (1 or B, E), without an SDXL's sizes."""
         return self.unet.time_embedding(self.unet.get_time_embed(sample, torch.atleast_1d(timestep)))
 
     def _read(self, sample: Tensor) -> list[Tensor]:
         if self.is_first:
             return [sample]
         known = [torch.zeros_like(sample) if parent is None else parent.to(sample) for parent in self.parents]
-        return [parent.repeat(len(sample) // len(parent), 1, 1, 1) for parent in known]  # text and no text
+        # rows with text and without
+        return [parent.repeat(len(sample) // len(parent), 1, 1, 1) for parent in known]
 
     def _added(self, output: Any, level: int) -> Any:
         if not self.features:
@@ -82,7 +83,7 @@ class FactoredUNet(nn.Module):
 
 
 def level_ends(unet: UNet2DConditionModel) -> list[nn.Module]:
-    """The last module of each encoder level before it halves: the output goes on and to the decoder."""
+    """Last module of each encoder level before it halves; its output goes on and to the decoder."""
     return [
         (block.attentions if getattr(block, "has_cross_attention", False) else block.resnets)[-1]
         for block in unet.down_blocks
@@ -90,7 +91,7 @@ def level_ends(unet: UNet2DConditionModel) -> list[nn.Module]:
 
 
 def build_factor(unet: UNet2DConditionModel, kind: str, parents: int) -> Factor:
-    """An untrained factor for the UNet; see `Factor` for the number of its adapters."""
+    """Build an untrained factor for the UNet; see `Factor` for the number of its adapters."""
     widths, channels = unet.config.block_out_channels, unet.config.out_channels
 
     def adapter() -> FactorAdapter:

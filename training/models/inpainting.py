@@ -1,4 +1,4 @@
-"""What an inpainting UNet reads besides the noisy latent: the mask, 1 to paint, and the masked latent."""
+"""Makes an inpainting UNet's other inputs beside the noisy latent: mask (1 to paint) and masked latent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .sampling import CHUNK, encode
 
 
 def encoded(vae: torch.nn.Module, pixels: Tensor, holes: Tensor, *, fast: bool) -> dict[str, Tensor]:
-    """latents, mask and masked_latents in fp16 of pixels uint8 (B, 3, H, W) with holes (B, 4) in pixels."""
+    """Encode pixels uint8 (B, 3, H, W) with holes (B, 4) in pixels: latents, mask, masked_latents in fp16."""
     masks = draw_masks(holes, pixels.shape[-1])
     parts: dict[str, list[Tensor]] = {"latents": [], "mask": [], "masked_latents": []}
     for picture, mask in zip(pixels.split(CHUNK), masks.split(CHUNK), strict=True):
@@ -22,13 +22,13 @@ def encoded(vae: torch.nn.Module, pixels: Tensor, holes: Tensor, *, fast: bool) 
 
 
 def condition(vae: torch.nn.Module, pixels: Tensor, mask: Tensor, *, fast: bool = False) -> Tensor:
-    """(B, 5, h, w): the mask (B, 1, H, W) at latent size, and the latents of pixels with a mid-grey hole."""
+    """The mask (B, 1, H, W) at latent size, and the latents of pixels with a mid-grey hole: (B, 5, h, w)."""
     masked = encode(vae, (pixels - 0.5) * (1 - mask) + 0.5, fast=fast)
     return torch.cat([F.interpolate(mask, size=masked.shape[-2:], mode="bilinear").round(), masked], dim=1)
 
 
 def draw_masks(boxes: Tensor, size: int) -> Tensor:
-    """float32 (B, 1, size, size), 1 inside boxes (B, 4) of left, top, right, bottom in pixels."""
+    """Draw masks (B, 1, size, size), float32, 1 inside boxes (B, 4) of left, top, right, bottom in pixels."""
     place = torch.arange(size, device=boxes.device) + 0.5
     inside_x = (place >= boxes[:, :1]) & (place < boxes[:, 2:3])
     inside_y = (place >= boxes[:, 1:2]) & (place < boxes[:, 3:4])
@@ -36,5 +36,5 @@ def draw_masks(boxes: Tensor, size: int) -> Tensor:
 
 
 def snapped(boxes: Tensor, cell: int) -> Tensor:
-    """Boxes (B, 4) grown to whole latent cells, as the node *Inpaint Small Box* does."""
+    """Grow boxes (B, 4) to whole latent cells, as the node *Inpaint Small Box* does."""
     return torch.cat([(boxes[:, :2] / cell).floor(), (boxes[:, 2:] / cell).ceil()], dim=1) * cell

@@ -1,7 +1,7 @@
-"""Low-rank adapters on a diffusers UNet (Hu et al. 2022), and the LoRA file that ComfyUI takes whole.
+"""Puts low-rank adapters on a diffusers UNet (Hu et al. 2022); writes LoRA files that ComfyUI loads whole.
 
-peft holds the adapters while they are trained; on disk they have kohya's names, since those are the only ones
-of which ComfyUI maps every key.
+peft holds the adapters while they are trained; on disk they have kohya's names, the only ones that ComfyUI
+maps completely.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def add_lora(
 
 
 def kohya_tensors(unet: UNet2DConditionModel) -> dict[str, Tensor]:
-    """The adapters under kohya's names: lora_down (rank, in, …), lora_up (out, rank, …) and alpha ()."""
+    """Adapters under kohya's names: lora_down (rank, in, …), lora_up (out, rank, …) and alpha ()."""
     tensors = {}
     for name, tensor in get_peft_model_state_dict(unet).items():
         layer, part = name.removesuffix(".weight").rsplit(".", 1)
@@ -73,7 +73,7 @@ def save_lora(unet: UNet2DConditionModel, path: Path, metadata: Mapping[str, str
 
 
 def merged(unet: UNet2DConditionModel, path: str | Path) -> UNet2DConditionModel:
-    """A copy of a plain `unet` with a file's adapters in its weights: it samples as fast as the plain one.
+    """Copy a plain `unet` with a file's adapters merged into its weights; it samples as fast as before.
 
     Raises ValueError, naming the file and a layer, when it was made for another UNet.
     """

@@ -1,4 +1,4 @@
-"""Pictures from a Stable Diffusion in plain diffusers: what previews and benchmarks look at."""
+"""Samples pictures from a Stable Diffusion in plain diffusers, for previews and benchmarks."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from torchvision.utils import make_grid
 
 from ...core.images import to_bytes
 
-# What a solver takes from a base's scheduler; the steps themselves are the same for every base
+# settings that a solver takes from a base's scheduler; the steps are the same for every base
 OF_BASE = (
     *("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas"),
     "prediction_type",
 )
-CHUNK = 32  # pictures at a time; on a CPU more are slower, as their memory is new each time
+CHUNK = 32  # pictures at a time; more are slower on a CPU, since their memory is newly allocated each time
 
 
 def build_scheduler() -> DDPMScheduler:
-    """Stable Diffusion's noise schedule."""
+    """Build Stable Diffusion's noise schedule."""
     return DDPMScheduler(
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False, steps_offset=1
     )
 
 
 def timesteps(steps: int, scheduler: DDPMScheduler | None = None) -> list[float]:
-    """The timesteps at which `sample` asks the UNet, descending."""
+    """Timesteps at which `sample` evaluates the UNet, descending."""
     return build_solver(steps, scheduler=scheduler).timesteps.tolist()
 
 
 def build_solver(
     steps: int, device: torch.device | str = "cpu", scheduler: DDPMScheduler | None = None
 ) -> DPMSolverMultistepScheduler:
-    """DPM-Solver++ (2M) on the noise schedule of `scheduler`, None for Stable Diffusion's."""
+    """Build DPM-Solver++ (2M) on the noise schedule of `scheduler`, None for Stable Diffusion's."""
     of_base = (scheduler or build_scheduler()).config
     solver = DPMSolverMultistepScheduler(**{name: of_base[name] for name in OF_BASE})
     solver.set_timesteps(steps, device=device)
@@ -61,7 +61,7 @@ def sample(
     steps: int = 25,
     guidance: float = 5.0,
 ) -> Tensor:
-    """Latents (B, 4, h, w) out of `noise` of that shape by DPM-Solver++ (2M) with classifier-free guidance.
+    """Sample latents (B, 4, h, w) from `noise` of that shape by DPM-Solver++ (2M), classifier-free guidance.
 
     context: (B, L, width) text embeddings; empty: (L, width) those of the empty prompt. scheduler: the
     base's, for its noise schedule and prediction, or None for Stable Diffusion's. extra: (B, 5, h, w) mask
@@ -95,25 +95,25 @@ def sample(
 
 
 def embeddings(empty: Tensor, resolution: int) -> dict[str, Tensor]:
-    """What an SDXL reads besides: the empty prompt's pooled text (width,), the size of an uncut picture."""
+    """Other inputs of an SDXL: the empty prompt's pooled text (width,), the size of an uncut picture."""
     sizes = [resolution, resolution, 0, 0, resolution, resolution]
     return {"text_embeds": empty, "time_ids": torch.tensor(sizes, device=empty.device, dtype=empty.dtype)}
 
 
 def guided(added: Mapping[str, Tensor], pooled: Tensor) -> dict[str, Tensor]:
-    """What an SDXL reads besides, for `sample`: `added` of the empty prompt, pooled texts (B, width)."""
+    """Other inputs of an SDXL for `sample`, from `added` of the empty prompt and pooled texts (B, width)."""
     both = torch.cat([added["text_embeds"].expand_as(pooled), pooled])
     return {"text_embeds": both, "time_ids": added["time_ids"].expand(len(both), -1)}
 
 
 def cell_of(vae: AutoencoderKL) -> int:
-    """Pixels a latent cell and side: every level of the VAE but the last halves."""
+    """Side of a latent cell in pixels: every level of the VAE but the last halves."""
     return 2 ** (len(vae.config.block_out_channels) - 1)
 
 
 @torch.no_grad()
 def encode(vae: AutoencoderKL, pixels: Tensor, *, fast: bool = False) -> Tensor:
-    """Scaled latents (the posterior's mean) of pixels (B, 3, H, W) in [0, 1]; `fast` computes in bfloat16."""
+    """Encode pixels (B, 3, H, W) in [0, 1] to scaled latents, the posterior's mean; `fast` uses bfloat16."""
     with torch.autocast(pixels.device.type, torch.bfloat16, enabled=fast):
         mean = vae.encode(pixels * 2 - 1).latent_dist.mean
     return mean.float() * vae.config.scaling_factor
@@ -121,12 +121,12 @@ def encode(vae: AutoencoderKL, pixels: Tensor, *, fast: bool = False) -> Tensor:
 
 @torch.no_grad()
 def decode(vae: AutoencoderKL, latents: Tensor) -> Tensor:
-    """Pixels (B, 3, H, W) in [0, 1] of scaled latents."""
+    """Decode scaled latents to pixels (B, 3, H, W) in [0, 1]."""
     return (vae.decode(latents / vae.config.scaling_factor).sample.float() / 2 + 0.5).clamp(0, 1)
 
 
 def linear_preview(latents: Tensor, pixels: Tensor) -> dict[str, list]:
-    """What ComfyUI's live preview needs: the RGB in [-1, 1] that is linear in a cell's scaled latent.
+    """Fit ComfyUI's live preview: RGB in [-1, 1] as a linear function of a cell's scaled latent.
 
     latents (B, 4, h, w) and pixels (B, 3, H, W) in [0, 1] of the same pictures -> factors (4, 3), bias (3),
     by least squares.
@@ -138,17 +138,17 @@ def linear_preview(latents: Tensor, pixels: Tensor) -> dict[str, list]:
 
 
 def noise_for(seeds: Sequence[int], shape: Sequence[int], device: torch.device | str) -> Tensor:
-    """Standard normal noise (len(seeds), *shape), each row a function of its seed alone."""
+    """Draw standard normal noise (len(seeds), *shape); each row depends on its seed alone."""
     rows = [torch.randn(*shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
     return torch.stack(rows).to(device)
 
 
 def to_arrays(pixels: Tensor) -> np.ndarray:
-    """Pictures (B, 3, H, W) in [0, 1] as uint8 (B, H, W, 3)."""
+    """Convert pictures (B, 3, H, W) in [0, 1] to uint8 (B, H, W, 3)."""
     return to_bytes(pixels).movedim(1, -1).cpu().numpy()
 
 
 def grid(pixels: Tensor, columns: int, zoom: int = 1) -> Image.Image:
-    """Pictures (B, 3, H, W) in [0, 1] side by side, `columns` a row."""
+    """Tile pictures (B, 3, H, W) in [0, 1], `columns` a row."""
     sheet = to_pil_image(make_grid(to_bytes(pixels), nrow=columns, padding=0).cpu())
     return sheet.resize((zoom * sheet.width, zoom * sheet.height), Image.NEAREST)

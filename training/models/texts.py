@@ -1,4 +1,4 @@
-"""The texts of cached examples: each embedded once, by the base's own encoders, and kept on disk."""
+"""Embeds the texts of cached examples once each, by the base's own encoders, and keeps them on disk."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ AT_ONCE = 64
 def gathered_texts(
     shards: Sequence[dict[str, Tensor]], base: BaseModel, cache: Path, accelerator: Accelerator
 ) -> dict[str, Tensor]:
-    """The texts of all shards as one embedded table, each once, the empty prompt in its first row.
+    """Embed the texts of all shards in one table, each once; the empty prompt is its first row.
 
     A shard's `words` are its texts as `as_bytes` packs them; its `text` column, rows of those, is made to
     point into the table: `context` (T, L, width) and, for an SDXL, `pooled` (T, width), in fp16.
@@ -40,17 +40,17 @@ def gathered_texts(
 
 
 def as_bytes(value: Any) -> Tensor:
-    """Something JSON can hold as a tensor, for a safetensors file."""
+    """Pack a JSON value as a tensor, for a safetensors file."""
     return torch.frombuffer(bytearray(json.dumps(value).encode()), dtype=torch.uint8)
 
 
 def from_bytes(tensor: Tensor) -> Any:
-    """What `as_bytes` packed."""
+    """Unpack what `as_bytes` packed."""
     return json.loads(bytes(tensor.tolist()))
 
 
 def folder_hash(folder: Path) -> str:
-    """Of a network's weights and config, as a cause."""
+    """Hash a network's weights and config, as a cause."""
     return file_hash(*sorted(folder.glob("*.safetensors")), *sorted(folder.glob("*.json")))
 
 

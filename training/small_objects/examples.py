@@ -1,7 +1,7 @@
-"""Examples for SO-LoRA: encoded once, kept on disk, read by any process.
+"""Encodes examples for SO-LoRA once and keeps them on disk, where any process reads them.
 
-A cache file a data shard. It holds each picture's latent once and, for each of its boxes, the masked latent
-and both latents of the window around it that the teacher sees enlarged; masks are drawn from the boxes.
+Each data shard has a cache file. It holds each picture's latent once and, for each of its boxes, the masked
+latent and both latents of the window around it that the teacher sees enlarged; masks come from the boxes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ COLUMNS = ("box", "near_box", "masked_latents", "near_latents", "near_masked_lat
 def prepare(
     shards: Sequence[Path], base: BaseModel, settings: Views, cache: Path, accelerator: Accelerator
 ) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
-    """The examples of all data shards and the embedded texts, from the cache or encoded now.
+    """Get the examples of all data shards and the embedded texts, from the cache or encoded now.
 
     Processes share the shards among them. The second dict holds `context` (T, L, width), for an SDXL `pooled`
     (T, width), and the examples' `text` column points into it; its first row is the empty prompt.
@@ -56,9 +56,9 @@ def prepare(
 
 
 class CachedExamples:
-    """Batches for `SmallObjectTask` out of cache files, which stay on disk until a row is read.
+    """Batches for `SmallObjectTask` from cache files, which stay on disk until a row is read.
 
-    Of an object's two prompts the one with its colour is taken with probability `colour_share`.
+    Each object has two prompts; the one with its colour is taken with probability `colour_share`.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class CachedExamples:
 def encode_shard(
     path: Path, vae: AutoencoderKL, settings: Views, cell: int, *, fast: bool
 ) -> dict[str, Tensor]:
-    """The examples of one data shard, as `CachedExamples` reads them; damaged pictures are left out."""
+    """Encode one data shard for `CachedExamples`; damaged pictures are left out."""
     columns: dict[str, list[Tensor]] = {}
     names: list[str] = []
     words: dict[str, int] = {}

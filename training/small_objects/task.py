@@ -61,7 +61,7 @@ class SmallObjectTask(DenoisingTask):
     def _predict(
         self, batch: dict[str, Tensor], view: str, noise: Tensor, timestep: Tensor, text: dict[str, Any]
     ) -> tuple[Tensor, Tensor]:
-        """The noise and the clean latent that the UNet sees in a view of the picture, float32."""
+        """Predict the noise and the clean latent in a view of the picture, float32."""
         noisy = self.schedule.add_noise(batch[view + "latents"].float(), noise, timestep)
         known = [batch[view + name].float() for name in ("mask", "masked_latents")]
         inputs = torch.cat([noisy, *known], dim=1)
@@ -70,7 +70,7 @@ class SmallObjectTask(DenoisingTask):
 
     @contextmanager
     def teacher(self) -> Iterator[None]:
-        """The UNet without its adapters, while the block runs."""
+        """Switch the UNet's adapters off while the block runs."""
         self.unet.disable_adapters()
         try:
             yield

@@ -1,4 +1,4 @@
-"""What student and teacher see of a picture: squares with small boxes, and the windows around the boxes."""
+"""Cuts pictures for student and teacher: squares with small boxes, and windows around the boxes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from ..models.inpainting import snapped
 
 @dataclass(frozen=True)
 class Views:
-    """How pictures are shown to student and teacher."""
+    """Sizes at which student and teacher see pictures."""
 
-    resolution: int = 512  # pixels a side of what both see
-    crop: tuple[int, int] = (256, 256)  # least and most pixels a side of the teacher's window in it
+    resolution: int = 512  # side in pixels of what both see
+    crop: tuple[int, int] = (256, 256)  # smallest and largest side in pixels of the teacher's window in it
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -47,7 +47,7 @@ class View:
 
 
 def views_of(sample: Sample, settings: Views, cell: int) -> Iterator[View]:
-    """As many squares of a picture as it takes to show every box whole.
+    """Cut as many squares out of a picture as it takes to show every box whole.
 
     A square's side is the picture's shorter one. Boxes are grown to whole latent cells of `cell` pixels, as
     the node *Inpaint Small Box* does.
@@ -78,9 +78,9 @@ def views_of(sample: Sample, settings: Views, cell: int) -> Iterator[View]:
 
 
 def crops_of(sample: Sample, settings: Views) -> Iterator[Tensor]:
-    """A crop (3, C, C) uint8 around each box, C the crop's side, at the scale at which the student sees it.
+    """Cut a crop (3, C, C) uint8 around each box, C the crop's side, at the scale that the student sees.
 
-    The box lies whole in it, at a place of its own.
+    The whole box lies in the crop, at a random place.
     """
     record, picture = sample.record, sample.picture
     size, crop = torch.tensor(picture.size), settings.crop[0]
@@ -95,7 +95,7 @@ def crops_of(sample: Sample, settings: Views) -> Iterator[Tensor]:
 
 
 def squares(boxes: Tensor, size: Tensor, side: int) -> Iterator[list[int]]:
-    """Boxes (N, 4) in groups that each fit a square of `side`, the shorter of a picture's `size` (w, h)."""
+    """Group boxes (N, 4) so that each group fits a square of `side`, the shorter side of a picture (w, h)."""
     axis = int(size.argmax())
     left = boxes[:, axis].argsort().tolist()
     while left:
@@ -106,8 +106,8 @@ def squares(boxes: Tensor, size: Tensor, side: int) -> Iterator[list[int]]:
 
 
 def _show(picture: Image.Image, window: Tensor, side: int) -> Tensor:
-    """A window of a picture at `side` pixels a side, uint8 (3, side, side)."""
-    limits = torch.tensor([*picture.size, *picture.size])  # which rounding may have passed by a hair
+    """Scale a window of a picture to `side` pixels a side, uint8 (3, side, side)."""
+    limits = torch.tensor([*picture.size, *picture.size])  # rounding may have gone past the edge
     box = tuple(window.clamp(min=0).minimum(limits).tolist())
     shown = picture.resize((side, side), Image.Resampling.LANCZOS, box=box)
     return torch.from_numpy(np.array(shown)).permute(2, 0, 1)
