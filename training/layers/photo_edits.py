@@ -61,7 +61,7 @@ def read_edits(path: str, seed: int) -> list[PhotoEdit]:
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
         if other := taken.get(edit.name.casefold()):
-            raise ValueError(f"{where}: its name {edit.name!r} is that of {other}; give each edit its own.")
+            raise ValueError(f"{where}: its name {edit.name!r} is taken by {other}; give each edit its own.")
         taken[edit.name.casefold()] = where
         edits.append(edit)
     if not edits:

@@ -29,7 +29,10 @@ from PIL import Image
         (CAR | {"prompt": "..."}, "line 2 .* prompt is empty"),
         (CAR | {"object": ""}, "line 2 .* 'a red car' names no object; give it"),
         ({k: v for k, v in CAR.items() if k not in ("reference", "background")}, "names no background to"),
-        (CAR | {"name": "DOG"}, "line 2 .* its name 'DOG' is that of line 1 of edits.jsonl; give each"),
+        (
+            CAR | {"name": "DOG"},
+            "line 2 .* its name 'DOG' is taken by line 1 of edits.jsonl; give each",
+        ),
         (CAR | {"name": "../car"}, "line 2 .* leads out of"),
         (CAR | {"mask": "dog_mask.png"}, "line 2 .* dog_mask.png is 48x40 pixels and its image 32x32"),
         (CAR | {"mask": "black.png"}, "line 2 .* black.png is black in the middle square, .* paint the"),
