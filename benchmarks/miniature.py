@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
-from transformers import HfArgumentParser
 
 from ..core.files import replacing
 from ..core.maps.palettes import COCO_STUFF
@@ -25,7 +24,7 @@ from ..miniature.world.scene import Scene
 from ..miniature.world.scenes import scene
 from ..miniature.world.tensors import load_maps, load_scenes
 from ..miniature.world.things import COLOURS, KINDS, THINGS, object_phrase
-from ..training.loop.config import option
+from ..training.loop.config import option, parse, script
 from ..training.models import sampling
 from ..training.models.inpainting import condition, draw_masks, snapped
 from .parity import max_abs_difference
@@ -193,7 +192,7 @@ def _indices(names: Sequence[str], items: Sequence[str], device: torch.device) -
 
 
 def main() -> None:
-    (arguments,) = HfArgumentParser(Arguments).parse_args_into_dataclasses()
+    (arguments,) = parse([Arguments], {})
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     exam = MiniatureExam(Path(arguments.weights), arguments.steps, device)
     with tempfile.TemporaryDirectory() as cache:
@@ -218,4 +217,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -4,19 +4,20 @@ locales/<language>.json is what translators write: each English text and its tra
 locales/<language>/ are made from it by this script, and those in locales/en/ from the nodes themselves and
 from locales/en.json, which holds what the code in web/ gives to the page's menus, in the page's layout:
 
-    python -m finesse.demo.locales fr             write locales/fr/, print what the translation lacks
-    python -m finesse.demo.locales --read-nodes   first ask a ComfyUI for the nodes and write locales/en/
+    python -m finesse.demo.locales --languages fr    write locales/fr/, print what the translation lacks
+    python -m finesse.demo.locales --read-nodes      first ask a ComfyUI for the nodes and write locales/en/
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..training.loop.config import option, parse, script, words
 from .server import PACK, ComfyServer
 
 FOLDER = PACK / "locales"
@@ -24,6 +25,14 @@ LANGUAGES = ("zh", "ja", "fr")
 
 Tree = dict[str, Any]  # nested; its leaves are texts
 Catalogue = dict[str, str]  # English -> translation
+
+
+@dataclass
+class Arguments:
+    """Which files to write."""
+
+    languages: str = option("", f"of {', '.join(LANGUAGES)}; empty for all")
+    read_nodes: bool = option(False, "ask a ComfyUI for the nodes' English")
 
 
 def english(object_info: Tree) -> dict[str, Tree]:
@@ -133,16 +142,14 @@ def _grown_inputs(name: str, template: Tree) -> Tree:
 
 def main() -> None:
     """Write locales/ and print what is to be translated."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("languages", nargs="*", help=f"of {', '.join(LANGUAGES)}; all when none is named")
-    parser.add_argument("--read-nodes", action="store_true", help="ask a ComfyUI for the nodes' English")
-    options = parser.parse_args()
-    if unknown := set(options.languages) - set(LANGUAGES):
-        parser.error(f"languages: {', '.join(unknown)} is none of {', '.join(LANGUAGES)}")
-    if options.read_nodes:
+    (arguments,) = parse([Arguments], {})
+    languages = words(arguments.languages) or LANGUAGES
+    if unknown := set(languages) - set(LANGUAGES):
+        raise ValueError(f"languages: {', '.join(unknown)} is none of {', '.join(LANGUAGES)}.")
+    if arguments.read_nodes:
         with ComfyServer() as server:
             write("en", english(server.client().object_info()))
-    for language in options.languages or LANGUAGES:
+    for language in languages:
         write(language, files(language))
         print(f"{language}.json lacks", file=sys.stderr)
         print(json.dumps(dict.fromkeys(missing(language), ""), indent=2, ensure_ascii=False))
@@ -151,4 +158,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -5,7 +5,6 @@ python -m finesse.demo.run --output demo_output
 
 from __future__ import annotations
 
-import argparse
 import io
 import os
 import platform
@@ -20,6 +19,7 @@ import numpy as np
 from PIL import Image
 from skimage import data
 
+from ..training.loop.config import option, parse
 from .client import ComfyClient, ComfyError, Prompt
 from .page import Comparison, Drawing, EditedPicture, Sheet, Story, write
 from .prompts import ON_OBJECT, boxes_of, for_miniature, of_type, png, schedule_of, text_to_image, texts_of
@@ -52,6 +52,14 @@ TEXTS = (
     "an orange left of a laptop on grass",
     "a sheep, an orange and a cake in a room",
 )
+
+
+@dataclass
+class Arguments:
+    """Where the pictures go."""
+
+    output: str = option("demo_output", "folder to write; an old one is replaced")
+    thumbnails: str = option("", "folder for the examples' thumbnails of before and after; empty writes none")
 
 
 @dataclass
@@ -243,15 +251,8 @@ def texts_of_boxes(prompt: Prompt) -> list[str]:
 
 def main() -> int:
     """Run everything; 0 when every picture was made and nothing outside the boxes changed."""
-    parser = argparse.ArgumentParser(description="Run the example workflows and write a contact sheet.")
-    parser.add_argument(
-        "--output", type=Path, default=Path("demo_output"), help="folder to write; an old one is replaced"
-    )
-    parser.add_argument(
-        "--thumbnails", type=Path, help="folder for the examples' thumbnails of before and after"
-    )
-    arguments = parser.parse_args()
-    folder = arguments.output.resolve()
+    (arguments,) = parse([Arguments], {})
+    folder = Path(arguments.output).resolve()
     exit_on_kill()
     start = time.monotonic()
     print("Starting ComfyUI ...", flush=True)
@@ -260,7 +261,8 @@ def main() -> int:
             ready = time.monotonic() - start
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            demo = Demo(server.client(), folder, arguments.thumbnails)
+            thumbnails = Path(arguments.thumbnails) if arguments.thumbnails else None
+            demo = Demo(server.client(), folder, thumbnails)
             workflows = examples()
             for name, workflow in workflows.items():
                 if name in STORIES:

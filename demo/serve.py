@@ -5,27 +5,32 @@ python -m finesse.demo.serve [--port 8188] [--folder DIR]
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
+from ..training.loop.config import option, parse
 from .page_workflows import FOLDER, offer
 from .server import ComfyServer, ServerError, exit_on_kill
 
 
+@dataclass
+class Arguments:
+    """The settings of the script."""
+
+    port: int = option(8188, "if it is taken, another one is used")
+    folder: str = option("", "folder that keeps models, inputs and outputs; empty keeps nothing")
+
+
 def main() -> int:
     """Run a server until Ctrl-C, or until it ends."""
-    parser = argparse.ArgumentParser(description="Run a ComfyUI with the pack and the miniature.")
-    parser.add_argument("--port", type=int, default=8188, help="if it is taken, another one is used")
-    parser.add_argument(
-        "--folder", type=Path, help="folder that keeps models, inputs and outputs; without it nothing is kept"
-    )
-    options = parser.parse_args()
+    (arguments,) = parse([Arguments], {})
+    folder = Path(arguments.folder) if arguments.folder else None
     exit_on_kill()
     try:
-        with ComfyServer(options.folder, options.port, ["--preview-method", "auto"]) as server:
+        with ComfyServer(folder, arguments.port, ["--preview-method", "auto"]) as server:
             with contextlib.closing(server.client()) as client:
                 count = offer(client, server.folder)
             print(f"ComfyUI with Finesse: {server.address} (Ctrl-C stops it; log: {server.log})")

@@ -1,25 +1,26 @@
 """Ship a trained miniature: its weights as one diffusers pipeline folder, a model card beside each part.
 
     python -m finesse.miniature.export --folder runs/64
-    python -m finesse.miniature.export --folder runs/64 --parts factors controlnet
+    python -m finesse.miniature.export --folder runs/64 --parts factors,controlnet
 
 Run it again after the benchmarks of BENCHMARKS, so that the cards show the newest scores.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import shutil
 from collections.abc import Collection
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from diffusers import __version__ as diffusers_version
+import diffusers
 
 from ..core.files import read_json, read_tensors, write_json, write_text
 from ..training.loop.checkpoints import checkpoints
+from ..training.loop.config import option, parse, script, words
 from .stored import FACTORS, WEIGHTS
 
 RESULTS = WEIGHTS.parents[2] / "docs" / "results"
@@ -27,7 +28,7 @@ BENCHMARKS = ("miniature", "soediff", "fgdm", "layerdiffusion")
 STORED = [RESULTS / f"{name}.json" for name in BENCHMARKS]
 PIPELINE = {
     "_class_name": "StableDiffusionPipeline",
-    "_diffusers_version": diffusers_version,
+    "_diffusers_version": diffusers.__version__,
     "feature_extractor": [None, None],
     "requires_safety_checker": False,
     "safety_checker": [None, None],
@@ -63,6 +64,17 @@ CARDS = {
     "subjects": ("LoRA of the miniature for one large subject", ("subjects",), ("ablation.full",)),
     "layered": ("A layered edit of one of the miniature's photos, low-rank", (), ()),
 }
+
+
+@dataclass
+class Arguments:
+    """What to ship, and what to tell of it."""
+
+    folder: str = option("runs/64", "where it was trained")
+    target: str = option(str(WEIGHTS), "folder to write, anew")
+    parts: str = option("", f"only these folders, of {', '.join(CARDS)}; empty for all")
+    scenes: str = option("scenes of its training split", "the data, in words")
+    machine: str = option("", "the kind of machine it was trained on")
 
 
 def export(runs: Path, target: Path, scenes: str, machine: str, parts: Collection[str] = ()) -> None:
@@ -110,15 +122,19 @@ def _training(run: Path) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Ship a trained miniature with its model cards.")
-    parser.add_argument("--folder", type=Path, default=Path("runs/64"), help="where it was trained")
-    parser.add_argument("--target", type=Path, default=WEIGHTS, help="folder to write, anew")
-    parser.add_argument("--parts", nargs="*", choices=list(CARDS), default=[], help="only these folders")
-    parser.add_argument("--scenes", default="scenes of its training split", help="the data, in words")
-    parser.add_argument("--machine", required=True, help="the kind of machine it was trained on")
-    arguments = parser.parse_args()
-    export(arguments.folder, arguments.target, arguments.scenes, arguments.machine, arguments.parts)
+    (arguments,) = parse([Arguments], {})
+    if not arguments.machine:
+        raise ValueError("machine is empty; tell the kind of machine the miniature was trained on.")
+    if unknown := sorted(set(words(arguments.parts)) - set(CARDS)):
+        raise ValueError(f"parts: got {', '.join(unknown)}; use some of {', '.join(CARDS)}.")
+    export(
+        Path(arguments.folder),
+        Path(arguments.target),
+        arguments.scenes,
+        arguments.machine,
+        words(arguments.parts),
+    )
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -28,12 +28,12 @@ from diffusers import ControlNetModel
 from diffusers.models.attention_processor import AttnProcessor
 from PIL import Image
 from torch import Tensor, nn
-from transformers import CLIPTokenizer, HfArgumentParser
+from transformers import CLIPTokenizer
 
 from ..core.files import write_json
 from ..core.schedule import NoiseSchedule
 from ..training.loop.batches import Alternating, Crops, ShuffledRows
-from ..training.loop.config import TrainConfig, script
+from ..training.loop.config import TrainConfig, parse, script
 from ..training.loop.trainer import Task, train
 from ..training.models import sampling
 from ..training.models.controlled_unet import ControlledUNet
@@ -266,18 +266,19 @@ PLANS = {
 }
 
 
+def plan_of(flags: Any) -> dict[str, Any]:
+    """The settings of a stage. ValueError for an unknown one."""
+    if flags.stage not in STAGES:
+        raise ValueError(f"stage: got {flags.stage!r}; use one of {', '.join(STAGES)}.")
+    return asdict(PLANS[flags.stage])
+
+
 def main() -> None:
-    first = HfArgumentParser(StageArguments)
-    stage = first.parse_known_args()[0].stage
-    if stage not in STAGES:
-        first.error(f"--stage: got {stage!r}; use one of {', '.join(STAGES)}")
-    parser = HfArgumentParser((StageArguments, TrainConfig))
-    parser.set_defaults(**asdict(PLANS[stage]))
-    arguments, config = parser.parse_args_into_dataclasses()
+    arguments, config = parse([StageArguments, TrainConfig], plan_of)
     if torch.cuda.is_available():
         torch.backends.cuda.matmul.allow_tf32 = True
         torch.backends.cudnn.benchmark = True
-    STAGES[stage](arguments, config, Accelerator(mixed_precision=config.precision))
+    STAGES[arguments.stage](arguments, config, Accelerator(mixed_precision=config.precision))
 
 
 if __name__ == "__main__":

@@ -3,13 +3,10 @@
 Two sizes of one config: 64-pixel scenes with a VAE of 4x, and 128-pixel scenes with one of 8x. Both
 denoise 16x16 latents, so an object of 1/8 of the side is two latent cells wide and half a cell at the
 bottom of the UNet, as in the big models.
-
-    python -m finesse.miniature.model.networks --random DIR    # a folder with random weights, for tests
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -201,11 +198,3 @@ def random(folder: Path, size: int = 64) -> None:
     }
     for name, part in parts.items():
         save(part, folder / name)
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Write a miniature with random weights.")
-    parser.add_argument("--random", type=Path, required=True, metavar="DIR", help="folder to write")
-    parser.add_argument("--size", type=int, default=64, choices=sorted(VAE_CHANNELS), help="pixels")
-    arguments = parser.parse_args()
-    random(arguments.random, arguments.size)

@@ -1,16 +1,17 @@
-"""Draw the sprite atlas from Noto Color Emoji: `python -m finesse.miniature.world.make_atlas [font file]`.
+"""Draw the sprite atlas from Noto Color Emoji: `python -m finesse.miniature.world.make_atlas`.
 
 Only this script needs the font (Debian: `fonts-noto-color-emoji`); the world itself reads the atlas.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from ...training.loop.config import option, parse, script
 from .things import KINDS
 
 CELL = 96
@@ -30,6 +31,13 @@ POSES = {
     "sitting": "\N{PERSON IN LOTUS POSITION}",
 }
 DANCERS = {"man": "\N{MAN DANCING}", "woman": "\N{DANCER}"}
+
+
+@dataclass
+class Arguments:
+    """What to draw the sprites from."""
+
+    font: str = option(str(FONT), "the font's file")
 
 
 def glyphs() -> list[dict[str, str]]:
@@ -80,7 +88,10 @@ def make_atlas(font_file: Path, folder: Path) -> None:
     (folder / "atlas.json").write_text(f"[\n{lines}\n]\n", encoding="utf-8")
 
 
+def main() -> None:
+    (arguments,) = parse([Arguments], {})
+    make_atlas(Path(arguments.font), FOLDER)
+
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("font", nargs="?", type=Path, default=FONT)
-    make_atlas(parser.parse_args().font, FOLDER)
+    script(main)

@@ -126,11 +126,18 @@ def test_the_benchmark_measures_all_it_promises(trained, monkeypatch, tmp_path):
     assert (tmp_path / "miniature.png").is_file()
 
 
-def test_an_unknown_stage_is_named(monkeypatch, capsys):
+def test_an_unknown_stage_is_named(monkeypatch):
     monkeypatch.setattr("sys.argv", ["train", "--stage", "vea"])
-    with pytest.raises(SystemExit):
+    with pytest.raises(ValueError, match="stage: got 'vea'; use one of vae, classifier"):
         train.main()
-    assert "--stage: got 'vea'; use one of vae, classifier" in capsys.readouterr().err
+
+
+def test_a_stage_has_its_own_defaults_which_flags_override(monkeypatch):
+    ran = []
+    monkeypatch.setitem(train.STAGES, "vae", lambda arguments, config, accelerator: ran.append(config))
+    monkeypatch.setattr("sys.argv", ["train", "--stage", "vae", "--steps", "7"])
+    train.main()
+    assert (ran[0].steps, ran[0].learning_rate, ran[0].optimizer) == (7, 4e-3, "muon")
 
 
 def test_every_setting_is_a_flag_with_help():

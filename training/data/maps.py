@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from accelerate import Accelerator
-from transformers import HfArgumentParser
 
-from ..loop.config import option, script, words
+from ..loop.config import option, parse, script, words
 from .map_estimators import DepthModel
 from .map_shards import MapRecipe, finish, make_shards
 from .map_sources import coco_pictures
@@ -82,16 +81,15 @@ def run(arguments: Arguments, conditions: tuple[str, ...]) -> None:
 
 
 def main() -> None:
-    parser = HfArgumentParser(Arguments)
-    (arguments,) = parser.parse_args_into_dataclasses()
+    (arguments,) = parse([Arguments], {})
     conditions = tuple(dict.fromkeys(words(arguments.conditions)))
     if not conditions or not set(conditions) <= NEEDED.keys():
-        parser.error(f"--conditions: got {arguments.conditions!r}; use some of {', '.join(NEEDED)}")
+        raise ValueError(f"conditions: got {arguments.conditions!r}; use some of {', '.join(NEEDED)}.")
     needed = dict.fromkeys(("images", "captions", "output", *(NEEDED[name] for name in conditions)))
     if missing := [f"--{name}" for name in needed if not getattr(arguments, name)]:
-        parser.error(f"{', '.join(conditions)}: give {' and '.join(missing)}")
+        raise ValueError(f"{', '.join(conditions)}: give {' and '.join(missing)}.")
     if arguments.resolution < 64 or arguments.resolution % 8:
-        parser.error(f"--resolution: got {arguments.resolution}; use a multiple of 8 from 64")
+        raise ValueError(f"resolution: got {arguments.resolution}; use a multiple of 8 from 64.")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     run(arguments, conditions)
 

@@ -28,9 +28,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from accelerate import Accelerator
-from transformers import HfArgumentParser
 
-from ..loop.config import option, script
+from ..loop.config import option, parse, script
 from .blip import Blip
 from .box_selection import SIDES, SMALLEST, select_coco, select_openimages
 from .colours import ask_colours
@@ -120,15 +119,14 @@ STEPS: dict[str, Callable[[Arguments], None]] = {
 
 
 def main() -> None:
-    parser = HfArgumentParser(Arguments)
-    (arguments,) = parser.parse_args_into_dataclasses()
+    (arguments,) = parse([Arguments], {})
     for name, known in (("step", STEPS), ("source", SOURCES), ("split", SIDES)):
         if (value := getattr(arguments, name)) not in known:
-            parser.error(f"--{name}: got {value!r}; use one of {', '.join(known)}")
+            raise ValueError(f"{name}: got {value!r}; use one of {', '.join(known)}.")
     step, source = arguments.step, arguments.source
     needed = NEEDED[source if step == "select" else step]
     if missing := [f"--{name}" for name in needed if not getattr(arguments, name)]:
-        parser.error(f"--step {step} on {source} needs {' and '.join(missing)}")
+        raise ValueError(f"step {step} on {source} needs {' and '.join(missing)}.")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     STEPS[step](arguments)
 

@@ -51,21 +51,25 @@ class TrainConfig:
 
 def parse(
     kinds: Sequence[type],
-    defaults: Mapping[str, object],
+    defaults: Mapping[str, object] | Callable[[Any], Mapping[str, object]],
     arguments: Sequence[str] | None = None,
 ) -> tuple[Any, ...]:
     """Parse the command line into one object of each dataclass; `--config FILE` (YAML, JSON) sets defaults.
 
-    arguments: used instead of the command line's. Raises ValueError when the file has an unknown setting.
+    defaults: of the settings, or a function that makes them from the flags that are set. arguments: used
+    instead of the command line's. Raises ValueError when the file has an unknown setting.
     """
     parser = HfArgumentParser(kinds)
     parser.add_argument(
         "--config", type=Path, help="a YAML or JSON file of settings; command-line flags override it"
     )
-    parser.set_defaults(**defaults)
-    path = parser.parse_known_args(arguments)[0].config
-    if path:
-        parser.set_defaults(**_settings(path, {item.name for kind in kinds for item in fields(kind)}))
+    if not callable(defaults):
+        parser.set_defaults(**defaults)  # before a first look at the line, which may ask for help
+    given = parser.parse_known_args(arguments)[0]
+    if callable(defaults):
+        parser.set_defaults(**defaults(given))
+    if given.config:
+        parser.set_defaults(**_settings(given.config, {item.name for kind in kinds for item in fields(kind)}))
     return parser.parse_args_into_dataclasses(arguments)[: len(kinds)]
 
 
