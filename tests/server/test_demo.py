@@ -1,8 +1,7 @@
-"""The demo, with one step instead of twenty-five."""
+"""The demo, in few steps."""
 
 from __future__ import annotations
 
-import copy
 import re
 
 import pytest
@@ -10,25 +9,28 @@ from finesse.demo.page import write
 from finesse.demo.run import COMPARISON, PHOTO_EXAMPLE, PHOTOS, STORIES, Demo
 from finesse.demo.workflows import examples
 
-STEPS = {"KSampler": 2, "BasicScheduler": 1}  # where the number of steps stands among the widgets
+ASKS_OF_MAPS = {"FinesseEditMap", "FinesseMapToMasks"}  # nodes that look for objects in a map
 
 
-def in_one_step(workflow):
-    workflow = copy.deepcopy(workflow)
-    for node in workflow["nodes"]:
-        if node["type"] in STEPS:
-            node["widgets_values"][STEPS[node["type"]]] = 1
-    return workflow
+class ShortDemo(Demo):
+    """Takes two steps where the pictures do not matter. Of one, core's Plot Loss Graph divides by zero."""
+
+    def run(self, title, prompt):
+        if not ASKS_OF_MAPS & {node["class_type"] for node in prompt.values()}:
+            for node in prompt.values():
+                if "steps" in node["inputs"]:
+                    node["inputs"]["steps"] = 2
+        return super().run(title, prompt)
 
 
 @pytest.fixture(scope="module")
 def demo(server, tmp_path_factory):
     connection = server.client()
-    made = Demo(connection, tmp_path_factory.mktemp("demo"), tmp_path_factory.mktemp("thumbnails"))
-    workflows = {name: in_one_step(workflow) for name, workflow in examples().items()}
+    made = ShortDemo(connection, tmp_path_factory.mktemp("demo"), tmp_path_factory.mktemp("thumbnails"))
+    workflows = examples()
     for name, workflow in workflows.items():
         if name in STORIES:
-            made.story(name, examples()[name])
+            made.story(name, workflow)
         elif name != COMPARISON:
             made.example(name, workflow)
     made.comparison("a red car", workflows[COMPARISON])
