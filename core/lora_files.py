@@ -6,7 +6,8 @@ A layer holds `<layer>.lora_down.weight` (rank, in, ...), `<layer>.lora_up.weigh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,20 +55,6 @@ class LoraFile:
     def needs_mask(self) -> bool:
         """Tell whether the header says that it was trained on an inpainting model of 9 channels."""
         return self.metadata.get("finesse.in_channels") == "9"
-
-    def misfit(self, shapes: Mapping[str, torch.Size]) -> str:
-        """Say why it does not fit a model with these shapes of weights by layer key; "" if it does."""
-        for layer in self.layers:
-            if layer not in shapes:
-                return f"its layer {layer} is not in the model"
-            down, up = (self.tensors[layer + part] for part in PARTS[:2])
-            weight = shapes[layer]
-            if up.shape[0] != weight[0] or down[0].numel() != weight[1:].numel():
-                change = [up.shape[0], *down.shape[1:]]
-                return (
-                    f"its layer {layer} changes a weight of shape {change}, but the model's is {list(weight)}"
-                )
-        return ""
 
 
 def layer_key(name: str) -> str:
@@ -123,3 +110,31 @@ def _kohya_name(key: str) -> str:
         if key.startswith(PEFT_PREFIX) and key.endswith(theirs):
             return layer_key(key[len(PEFT_PREFIX) : -len(theirs)]) + ours
     return key
+
+
+def misfit(tensors: Mapping[str, Tensor], shapes: Mapping[str, Sequence[int]]) -> str:
+    """Say why changes of weights do not fit a model; "" when they do.
+
+    tensors: by their names in files, `<layer>.lora_down.weight`, `.lora_up.weight` and `.alpha`, or `.diff`
+    and `.diff_b`, which change the whole weight and bias. shapes: of the model's weights, by layer.
+    """
+    for name, tensor in tensors.items():
+        layer, part = _layer_of(name, shapes)
+        if layer is None:
+            return f"its weight {name} belongs to no layer of the model"
+        found, wanted = list(tensor.shape), list(shapes[layer])
+        fits = {
+            "diff": found == wanted,
+            "diff_b": found == wanted[:1],
+            "lora_up.weight": found[:1] == wanted[:1],
+            "lora_down.weight": math.prod(found[1:]) == math.prod(wanted[1:]),
+        }
+        if not fits.get(part, True):
+            return f"its weight {name} is of shape {found}, but the model's weight is {wanted}"
+    return ""
+
+
+def _layer_of(name: str, layers: Container[str]) -> tuple[str | None, str]:
+    """Split a weight's name into its layer and the rest."""
+    places = [place for place, letter in enumerate(name) if letter == "."]
+    return next(((name[:i], name[i + 1 :]) for i in places if name[:i] in layers), (None, name))

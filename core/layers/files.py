@@ -5,8 +5,7 @@ The weights lie under the names that stock *Load LoRA* takes, the embeddings bes
 
 from __future__ import annotations
 
-import math
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,29 +32,6 @@ class LayeredEdit:
     lora: Mapping[str, Tensor]
     embeddings: Mapping[str, Tensor]
     metadata: Mapping[str, str] = field(default_factory=dict)
-
-    def misfit(self, shapes: Mapping[str, Sequence[int]]) -> str:
-        """Why the weights do not fit a model whose layers' weights have these shapes; "" when they do."""
-        for name, tensor in self.lora.items():
-            layer, part = _layer_of(name, shapes)
-            if layer is None:
-                return f"its weight {name} belongs to no layer of the model"
-            found, wanted = list(tensor.shape), list(shapes[layer])
-            fits = {
-                "diff": found == wanted,
-                "diff_b": found == wanted[:1],
-                "lora_up.weight": found[:1] == wanted[:1],
-                "lora_down.weight": math.prod(found[1:]) == math.prod(wanted[1:]),
-            }
-            if not fits.get(part, True):
-                return f"its weight {name} is of shape {found}, but the model's weight is {wanted}"
-        return ""
-
-
-def _layer_of(name: str, layers: Container[str]) -> tuple[str | None, str]:
-    """Split a weight's name into its layer and the rest."""
-    places = [place for place, letter in enumerate(name) if letter == "."]
-    return next(((name[:i], name[i + 1 :]) for i in places if name[:i] in layers), (None, name))
 
 
 def write_edit(path: str | Path, edit: LayeredEdit) -> None:

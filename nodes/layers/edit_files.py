@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from ...core.files import confined
 from ...core.layers.files import BACKGROUND, OBJECT, POOLED, POSITIVE, LayeredEdit, read_edit, write_edit
-from ...core.lora_files import TEXT_WIDTHS
+from ...core.lora_files import TEXT_WIDTHS, misfit
 from ..categories import LAYERS
 from ..model_files import ModelFiles, add_folder
 from ..types import Conditioning
@@ -188,16 +188,16 @@ def _check_fit(model: ModelPatcher, edit: LayeredEdit, file: str) -> None:
     """Raise ValueError when the edit was made with another model."""
     shapes = _layer_shapes(model.model)
     width, own = edit.embeddings[POSITIVE].shape[-1], text_width(model)
-    misfit = edit.misfit(shapes)
+    reason = misfit(edit.lora, shapes)
     if width != own:
-        misfit = f"its texts have {_told(width)} a token, and the model reads {_told(own)}"
+        reason = f"its texts have {_told(width)} a token, and the model reads {_told(own)}"
     elif model.model.diffusion_model.num_classes and POSITIVE + POOLED not in edit.embeddings:
-        misfit = "it holds no pooled text, which the model also reads"
-    if misfit:
+        reason = "it holds no pooled text, which the model also reads"
+    if reason:
         name = type(model.model.model_config).__name__
         base = edit.metadata.get("finesse.base", "another model")
         raise ValueError(
-            f"edit: {file} was made with {base}, but model is {name}: {misfit}. Load the model that it was "
+            f"edit: {file} was made with {base}, but model is {name}: {reason}. Load the model that it was "
             "made with, or choose another file."
         )
 

@@ -15,7 +15,7 @@ from comfy_execution.graph_utils import ExecutionBlocker
 from typing_extensions import override
 
 from ...core.files import read_tensors
-from ...core.lora_files import LoraFile, read_lora
+from ...core.lora_files import LoraFile, misfit, read_lora
 from ..categories import SMALL_OBJECTS
 from ..model_files import ModelFiles
 
@@ -122,13 +122,13 @@ def _patches(model: Any, file: LoraFile) -> dict[str, Any]:
     shapes: dict[str, torch.Size] = {
         layer: comfy.utils.get_attr(model.model, key).shape for layer, key in weights.items()
     }
-    misfit = file.misfit(shapes)
-    if not misfit and file.needs_mask and "mask" not in model.model.concat_keys:
-        misfit = "it was trained on an inpainting model, which reads a mask, and this one reads none"
-    if misfit:
+    reason = misfit(file.tensors, shapes)
+    if not reason and file.needs_mask and "mask" not in model.model.concat_keys:
+        reason = "it was trained on an inpainting model, which reads a mask, and this one reads none"
+    if reason:
         name = type(model.model.model_config).__name__
         raise ValueError(
-            f"lora: {file.path.name} was made for {file.base}, but model is {name}: {misfit}. "
+            f"lora: {file.path.name} was made for {file.base}, but model is {name}: {reason}. "
             "Load the base model of the file, or choose another file."
         )
     return comfy.lora.load_lora(file.tensors, weights)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from finesse.core import files, lora_files
@@ -64,9 +66,33 @@ def test_the_base_in_the_header_comes_first(written):
 
 def test_a_misfit_names_layer_and_shapes(written):
     file = lora_files.read_lora(written(kohya(wide=2048)))
-    assert file.misfit({KEY: torch.Size([320, 2048])}) == ""
-    assert f"{KEY} is not in the model" in file.misfit({})
-    assert "of shape [320, 2048], but the model's is [320, 768]" in file.misfit({KEY: torch.Size([320, 768])})
+    assert lora_files.misfit(file.tensors, {KEY: [320, 2048]}) == ""
+    assert re.match(rf"its weight {KEY}\.\S+ belongs to no layer", lora_files.misfit(file.tensors, {}))
+    found = lora_files.misfit(file.tensors, {KEY: [320, 768]})
+    assert f"{KEY}.lora_down.weight is of shape [2, 2048], but the model's weight is [320, 768]" in found
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "reason"),
+    [
+        ("a.b.diff", (4, 3, 3, 3), ""),
+        ("a.b.diff", (3, 4, 3, 3), r"of shape \[3, 4, 3, 3\], but the model's weight is \[4, 3, 3, 3\]"),
+        ("a.b.diff_b", (4,), ""),
+        ("a.b.diff_b", (3,), r"of shape \[3\]"),
+        ("a.b.lora_down.weight", (2, 27), ""),
+        ("a.b.lora_down.weight", (2, 3, 3, 3), ""),
+        ("a.b.lora_down.weight", (2, 9), r"of shape \[2, 9\]"),
+        ("a.b.lora_up.weight", (4, 2), ""),
+        ("a.b.lora_up.weight", (5, 2), r"of shape \[5, 2\]"),
+        ("a.b.alpha", (), ""),
+        ("a.c.alpha", (), r"its weight a\.c\.alpha belongs to no layer of the model"),
+        ("odd", (), "its weight odd belongs to no layer of the model"),
+    ],
+)
+def test_weights_of_another_model_are_told(name, shape, reason):
+    found = lora_files.misfit({name: torch.zeros(shape)}, {"a.b": (4, 3, 3, 3)})
+    assert bool(found) == bool(reason)
+    assert re.search(reason, found)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from peft import LoraConfig, get_peft_model_state_dict
 from torch import Tensor
 
 from ...core.files import write_tensors
-from ...core.lora_files import PARTS, layer_key, read_lora
+from ...core.lora_files import PARTS, layer_key, misfit, read_lora
 
 # Every kind of layer that SO-LoRA adapts (SOEDiff, section 4.2).
 MODULES = (
@@ -80,8 +80,8 @@ def merged(unet: UNet2DConditionModel, path: str | Path) -> UNet2DConditionModel
     file, other = read_lora(path), copy.deepcopy(unet)
     layers = [(name, module) for name, module in other.named_modules() if hasattr(module, "weight")]
     weights = {layer_key(name): module.weight for name, module in layers if module.weight is not None}
-    if misfit := file.misfit({key: weight.shape for key, weight in weights.items()}):
-        raise ValueError(f"{path} was made for {file.base}, not for this UNet: {misfit}.")
+    if reason := misfit(file.tensors, {key: weight.shape for key, weight in weights.items()}):
+        raise ValueError(f"{path} was made for {file.base}, not for this UNet: {reason}.")
     for key in file.layers:
         down, up, alpha = (file.tensors[key + part].float() for part in PARTS)
         change = alpha / len(down) * up.flatten(1) @ down.flatten(1)

@@ -1,7 +1,5 @@
 """Layered edits on disk."""
 
-import re
-
 import pytest
 import torch
 from finesse.core.files import write_tensors
@@ -27,27 +25,3 @@ def test_another_file_is_refused_by_name(tmp_path):
 
     with pytest.raises(ValueError, match=r"lora\.safetensors is no layered edit: it holds no embeddings"):
         read_edit(tmp_path / "lora.safetensors")
-
-
-@pytest.mark.parametrize(
-    ("name", "shape", "misfit"),
-    [
-        ("a.b.diff", (4, 3, 3, 3), ""),
-        ("a.b.diff", (3, 4, 3, 3), r"of shape \[3, 4, 3, 3\], but the model's weight is \[4, 3, 3, 3\]"),
-        ("a.b.diff_b", (4,), ""),
-        ("a.b.diff_b", (3,), r"of shape \[3\]"),
-        ("a.b.lora_down.weight", (2, 27), ""),
-        ("a.b.lora_down.weight", (2, 3, 3, 3), ""),
-        ("a.b.lora_down.weight", (2, 9), r"of shape \[2, 9\]"),
-        ("a.b.lora_up.weight", (4, 2), ""),
-        ("a.b.lora_up.weight", (5, 2), r"of shape \[5, 2\]"),
-        ("a.b.alpha", (), ""),
-        ("a.c.alpha", (), r"its weight a\.c\.alpha belongs to no layer of the model"),
-        ("odd", (), "its weight odd belongs to no layer of the model"),
-    ],
-)
-def test_weights_of_another_model_are_told(name, shape, misfit):
-    edit = LayeredEdit({name: torch.zeros(shape)}, {})
-    found = edit.misfit({"a.b": (4, 3, 3, 3)})
-    assert bool(found) == bool(misfit)
-    assert re.search(misfit, found)

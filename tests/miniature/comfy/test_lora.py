@@ -110,5 +110,5 @@ def test_bad_input_is_named(tmp_path):
     wide = UNet2DConditionModel(block_out_channels=(32, 64, 64, 64), cross_attention_dim=8)
     lora.add_lora(wide, 2)
     lora.save_lora(wide, tmp_path / "wide.safetensors", {})
-    with pytest.raises(ValueError, match=r"wide.safetensors was made for .*its layer lora_unet_down_blocks"):
+    with pytest.raises(ValueError, match=r"wide.safetensors was made for .*its weight lora_unet_down_blocks"):
         lora.merged(networks.build_unet(), tmp_path / "wide.safetensors")
