@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from types import SimpleNamespace
 
@@ -18,6 +14,7 @@ from finesse.core.factors.files import read_factor
 from finesse.core.files import read_json, write_json
 from finesse.miniature import map_set
 from finesse.miniature.model import networks
+from finesse.tests.training.scripts import start
 from finesse.training import factor
 from finesse.training.data.map_samples import read_maps
 from finesse.training.data.samples import shards
@@ -76,25 +73,8 @@ def command(miniature, data):
 def whole(command, tmp_path_factory):
     """The folder of a run on one process that nothing interrupted."""
     folder = tmp_path_factory.mktemp("whole")
-    finish(start(command(folder, preview_every=STEPS)))
+    start("finesse.training.factor", command(folder, preview_every=STEPS), folder).finish()
     return folder
-
-
-def finish(process):
-    output, _ = process.communicate(timeout=500)
-    assert process.returncode == 0, output
-
-
-def start(arguments, *launcher):
-    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "ACCELERATE_USE_CPU": "true"}
-    environment |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [*(launcher or (sys.executable,)), "-m", "finesse.training.factor", *arguments],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
 
 
 def log(folder):
@@ -119,8 +99,7 @@ def test_a_run_leaves_a_factor_a_log_and_a_preview(whole, miniature):
 
 
 def test_two_processes_learn_what_one_learns(whole, command, tmp_path):
-    launcher = (sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2")
-    finish(start(command(tmp_path), *launcher))
+    start("finesse.training.factor", command(tmp_path), tmp_path, processes=2).finish()
     for one, other in zip(log(tmp_path), log(whole), strict=True):
         for name in ("denoise", "gradient_norm"):
             assert one[name] == pytest.approx(other[name], rel=1e-3)
@@ -131,16 +110,16 @@ def test_two_processes_learn_what_one_learns(whole, command, tmp_path):
 
 
 def test_a_killed_run_goes_on_to_the_same_file(whole, command, tmp_path):
-    process = start(command(tmp_path, preview_every=STEPS))
+    given = "finesse.training.factor", command(tmp_path, preview_every=STEPS), tmp_path
+    script = start(*given)
     deadline = time.monotonic() + 500
     while not list((tmp_path / "checkpoints").glob("step-*[12].safetensors")):
-        assert process.poll() is None, process.communicate()[0]
+        assert script.running(), script.output()
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    script.kill()
     assert not (tmp_path / "segmentation.safetensors").exists()
-    finish(start(command(tmp_path, preview_every=STEPS)))
+    start(*given).finish()
     ours, theirs = tensors(tmp_path), tensors(whole)
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[key], tensor) for key, tensor in theirs.items())

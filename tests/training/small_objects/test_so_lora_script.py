@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from io import BytesIO
 from itertools import chain
@@ -17,6 +13,7 @@ from finesse.core import files
 from finesse.core.lora_files import read_lora
 from finesse.miniature.model import networks
 from finesse.miniature.world.scenes import scene
+from finesse.tests.training.scripts import start
 from finesse.training import so_lora
 from finesse.training.data.samples import Sample, SampleRecord, SmallObject, prompts, shards, write_shard
 from finesse.training.models import lora
@@ -68,7 +65,7 @@ def command(miniature, data):
             "steps": STEPS,
             "batch_size": 4,
             "warmup_steps": 1,
-            "learning_rate": 1e-2,
+            "learning_rate": 1e-3,
             "log_every": 1,
             "checkpoint_every": 1,
             "preview_every": STEPS,
@@ -76,25 +73,6 @@ def command(miniature, data):
         return [part for name, value in chosen.items() for part in (f"--{name}", str(value))]
 
     return arguments
-
-
-def start(arguments, *launcher):
-    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "ACCELERATE_USE_CPU": "true"}
-    environment |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    launcher = launcher or (sys.executable,)
-    return subprocess.Popen(
-        [*launcher, "-m", "finesse.training.so_lora", *arguments],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def finish(process):
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, output
-    return output
 
 
 def log(folder):
@@ -105,7 +83,7 @@ def log(folder):
 def whole(command, tmp_path_factory):
     """The folder of a run on one process that nothing interrupted."""
     folder = tmp_path_factory.mktemp("whole")
-    finish(start(command(folder)))
+    start("finesse.training.so_lora", command(folder), folder).finish()
     return folder
 
 
@@ -123,7 +101,7 @@ def test_a_run_leaves_a_lora_a_log_and_a_preview(whole, miniature):
 
 
 def test_two_processes_learn_what_one_learns(whole, command, tmp_path):
-    finish(start(command(tmp_path), sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"))
+    start("finesse.training.so_lora", command(tmp_path), tmp_path, processes=2).finish()
     ours, theirs = read_lora(tmp_path / "so_lora.safetensors"), read_lora(whole / "so_lora.safetensors")
     assert (ours.metadata["finesse.processes"], theirs.metadata["finesse.processes"]) == ("2", "1")
     for one, other in zip(log(tmp_path), log(whole), strict=True):
@@ -131,22 +109,22 @@ def test_two_processes_learn_what_one_learns(whole, command, tmp_path):
             assert one[name] == pytest.approx(other[name], rel=1e-3)
     # Adam makes a whole step of a gradient near 0, whichever sign rounding gives it
     apart = torch.cat([(ours.tensors[key] - theirs.tensors[key]).abs().flatten() for key in theirs.tensors])
-    assert (apart > 2e-3).float().mean() < 1e-3
+    assert (apart > 2e-4).float().mean() < 1e-3
 
 
 def test_a_killed_run_goes_on_to_the_same_file(whole, command, tmp_path):
-    process = start(command(tmp_path))
+    given = "finesse.training.so_lora", command(tmp_path), tmp_path
+    script = start(*given)
     deadline = time.monotonic() + 240
     while not list((tmp_path / "checkpoints").glob("step-*[2-5].safetensors")):
-        assert process.poll() is None, process.communicate()[0]
+        assert script.running(), script.output()
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    script.kill()
     assert not (tmp_path / "so_lora.safetensors").exists()
     newest = sorted((tmp_path / "checkpoints").glob("step-*.safetensors"))[-1]
     newest.write_bytes(newest.read_bytes()[:1000])  # and the newest checkpoint is cut short
-    finish(start(command(tmp_path)))
+    start(*given).finish()
     ours, theirs = read_lora(tmp_path / "so_lora.safetensors"), read_lora(whole / "so_lora.safetensors")
     assert all(torch.equal(ours.tensors[key], tensor) for key, tensor in theirs.tensors.items())
 
