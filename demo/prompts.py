@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import json
+from functools import cache
 from typing import Any
 
 from PIL import Image
@@ -14,10 +15,11 @@ from ..miniature.map_set import MAP_SIZE
 from ..miniature.world.backgrounds import PLACES
 from ..miniature.world.palette import PALETTE
 from ..miniature.world.scene import Scene
-from ..miniature.world.scenes import scene
+from ..miniature.world.scenes import background_of, scene
 from .client import Prompt
 from .layered_prompts import BACKGROUND, BACKGROUND_FILE, is_layered, learning_of, photo_for, place_for
 
+Frame = tuple[int, int, int, int]  # x, y, width, height
 FULL_SIZE = 512  # pixels a side that the example workflows are written for
 LENGTHS = ("width", "height", "x", "y", "grow", "context", "feather", "rim")
 PIXELS = (*LENGTHS, "box", "crop_region", "editor_state")
@@ -173,7 +175,12 @@ def scene_around(boxes: list[dict[str, int]], size: int, text: str, *, on_object
     If the text names a place, the scene is there. No object reaches into a box; except that with `on_object`
     the first box holds one object, of this name unless it is "", that fills at least a third of it.
     """
+    areas = tuple((box["x"], box["y"], box["width"], box["height"]) for box in boxes)
+    return scene(_seed_around(areas, size, text, on_object), size, split="test")
 
+
+@cache
+def _seed_around(boxes: tuple[Frame, ...], size: int, text: str, on_object: str | None) -> int:
     def faults(candidate: Scene) -> int:
         inside = [share_inside(thing.box, box) for thing in candidate.objects for box in boxes]
         filling = [
@@ -183,28 +190,27 @@ def scene_around(boxes: list[dict[str, int]], size: int, text: str, *, on_object
             and thing.phrase not in text
             and share_inside(thing.box, boxes[0]) > 0.9
         ]
-        wrong_place = any(place in text for place in PLACES) and candidate.background not in text
-        too_small = (
-            on_object is not None and 3 * max(filling, default=0) < boxes[0]["width"] * boxes[0]["height"]
-        )
-        return 4 * wrong_place + 4 * too_small + sum(share > 0 for share in inside) - len(filling)
+        too_small = on_object is not None and 3 * max(filling, default=0) < boxes[0][2] * boxes[0][3]
+        return 4 * too_small + sum(share > 0 for share in inside) - len(filling)
 
-    best, fewest = scene(0, size, split="test"), None
+    best, fewest = 0, None
+    names_place = any(place in text for place in PLACES)
     for seed in range(SCENES_TO_TRY):
-        candidate = scene(seed, size, split="test")
-        count = faults(candidate)
+        if names_place and background_of(seed, split="test") not in text:
+            continue
+        count = faults(scene(seed, size, split="test"))
         if fewest is None or count < fewest:
-            best, fewest = candidate, count
+            best, fewest = seed, count
         if count <= 0:
             break
     return best
 
 
-def share_inside(thing: tuple[int, int, int, int], box: dict[str, int]) -> float:
-    """Share of a thing's box (x, y, width, height) that lies in `box`."""
+def share_inside(thing: Frame, box: Frame) -> float:
+    """Share of a thing's box that lies in `box`."""
     x, y, width, height = thing
-    across = min(x + width, box["x"] + box["width"]) - max(x, box["x"])
-    down = min(y + height, box["y"] + box["height"]) - max(y, box["y"])
+    across = min(x + width, box[0] + box[2]) - max(x, box[0])
+    down = min(y + height, box[1] + box[3]) - max(y, box[1])
     return max(0, across) * max(0, down) / (width * height)
 
 

@@ -15,7 +15,7 @@ from finesse.miniature.world.backgrounds import BACKGROUNDS
 from finesse.miniature.world.captions import vocabulary
 from finesse.miniature.world.keypoints import keypoints
 from finesse.miniature.world.layout import HELD_OUT
-from finesse.miniature.world.scenes import SPLITS, scene
+from finesse.miniature.world.scenes import SPLITS, background_of, scene
 from finesse.miniature.world.things import (
     ACTIONS,
     COLOUR_VALUES,
@@ -64,6 +64,12 @@ def test_another_process_draws_the_same():
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     np.random.seed(3)  # global state must not matter
     assert printed == [fingerprint(seed, size) for seed in (0, 7) for size in (64, 128)]
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_the_background_is_told_without_drawing(split):
+    for seed in range(20):
+        assert background_of(seed, split=split) == scene(seed, split=split).background
 
 
 def test_both_sizes_show_the_same_composition(scenes):
