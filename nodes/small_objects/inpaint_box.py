@@ -129,7 +129,8 @@ def _inpaint_inputs() -> list[io.Input]:
             tooltip="The model's own VAE; it encodes the image, and its scale is the size of a latent cell.",
         ),
         io.MultiType.Input(
-            Boxes.Input("box", default={"x": 192, "y": 192, "width": 128, "height": 128}),
+            # a program may link it; in the page boxes takes the links, for a linked widget cannot be drawn on
+            Boxes.Input("box", default={"x": 192, "y": 192, "width": 128, "height": 128}, socketless=True),
             [io.BoundingBox],
             tooltip=(
                 "Where to edit, in pixels from the top left: draw one or more boxes on the picture, each "

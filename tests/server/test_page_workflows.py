@@ -1,4 +1,4 @@
-"""What `dev.py serve` puts into the page's panel of workflows; tests/web runs them."""
+"""What `dev.py serve` puts into the page's panel of workflows; tests/web opens them."""
 
 from __future__ import annotations
 

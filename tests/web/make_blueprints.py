@@ -135,13 +135,13 @@ CUT_OUT = """async ({ workflow, blueprint }) => {
     for (const node of [...graph.nodes]) if (node !== host) graph.remove(node)
     for (const group of [...graph.groups]) graph.remove(group)
     host.setSize(host.computeSize())
-    return { ...graph.serialize(), subgraph: subgraph.id }
+    return [JSON.stringify(graph.serialize()), subgraph.id] // what is undefined must not become null
 }"""
 
 
-def blueprint_json(made: dict[str, Any], blueprint: Blueprint) -> dict[str, Any]:
-    """What the page made, with ids that stay the same, in the library's category."""
-    fixed = json.loads(json.dumps(made).replace(made.pop("subgraph"), blueprint.id))
+def blueprint_json(made: str, subgraph: str, blueprint: Blueprint) -> dict[str, Any]:
+    """The JSON that the page made, with ids that stay the same, in the library's category."""
+    fixed = json.loads(made.replace(subgraph, blueprint.id))
     (definition,) = fixed["definitions"]["subgraphs"]
     definition |= {"category": "Finesse", "description": blueprint.description}
     return fixed | {"id": str(uuid.uuid5(uuid.NAMESPACE_URL, blueprint.id)), "extra": {}}
@@ -151,8 +151,8 @@ def main() -> None:
     with comfyui_page() as (page, _):
         for blueprint in BLUEPRINTS:
             workflow = examples()[blueprint.example]
-            made = page.evaluate(CUT_OUT, {"workflow": workflow, "blueprint": vars(blueprint)})
-            write_json(FOLDER / f"{blueprint.name}.json", blueprint_json(made, blueprint))
+            made, subgraph = page.evaluate(CUT_OUT, {"workflow": workflow, "blueprint": vars(blueprint)})
+            write_json(FOLDER / f"{blueprint.name}.json", blueprint_json(made, subgraph, blueprint))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from ...demo.page_workflows import FOLDER, PANEL, offer
 from ...demo.server import ComfyServer
 from ...demo.workflows import examples
 from .browser import find_browser
-from .conftest import READY, touch_models
+from .pages import READY, touch_models
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS, SCHEMAS = ROOT / "web" / "docs", ROOT / "tests" / "node_schemas.json"

@@ -8,6 +8,7 @@ import pytest
 from finesse.core.files import read_json
 from finesse.demo.prompts import for_miniature
 from finesse.tests.web.make_blueprints import BLUEPRINTS, FOLDER
+from finesse.tests.web.pages import OWN
 
 LINK_UP = """async workflow => {
     const sources = {
@@ -32,13 +33,16 @@ LINK_UP = """async workflow => {
 }"""
 
 
-def test_comfyui_offers_them(client):
-    offered = client.get_json("/global_subgraphs").values()
+def test_comfyui_offers_them(server):
+    connection = server.client()
+    offered = connection.get_json("/global_subgraphs").values()
+    connection.close()
 
     ours = {entry["name"] for entry in offered if "Finesse" in entry["info"]["node_pack"]}
     assert ours == {blueprint.name for blueprint in BLUEPRINTS}
 
 
+@pytest.mark.parametrize("opened", ["nodes-2.0", "nodes-2.0" + OWN], indirect=True)
 @pytest.mark.parametrize("blueprint", BLUEPRINTS, ids=lambda blueprint: blueprint.example)
 def test_a_blueprint_runs(blueprint, page, client):
     prompt = page.evaluate(LINK_UP, read_json(FOLDER / f"{blueprint.name}.json"))

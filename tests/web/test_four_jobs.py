@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
-from finesse.tests.web.conftest import READY
 from finesse.tests.web.map_editing import keep, open_editor, wait_for_badge
 from finesse.tests.web.newcomer import arrow, drag, look_at, open_example, run, saved, slot, start
+from finesse.tests.web.pages import READY, in_classic, in_nodes_2
 from scipy import ndimage
 
 SIDE = 64  # of the miniature's pictures
-in_classic = pytest.mark.parametrize("page", [False], indirect=True, ids=["classic"])
-in_nodes_2 = pytest.mark.parametrize("page", [True], indirect=True, ids=["nodes-2.0"])
-
-
 UNLINK_CLIP = """() => {
     const node = app.graph.nodes.find(node => node.type === 'FinesseInpaintSmallBox')
     node.disconnectInput(node.findInputSlot('clip'))

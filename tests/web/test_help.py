@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from finesse.tests.web.pages import in_nodes_2
 
 ROOT = Path(__file__).resolve().parents[2]
 NODES = list(json.loads((ROOT / "tests" / "node_schemas.json").read_text("utf-8")))
@@ -19,6 +20,7 @@ SELECT = """type => {
 }"""
 
 
+@in_nodes_2
 @pytest.mark.parametrize("node_id", NODES)
 def test_the_info_panel_shows_a_nodes_help(page, node_id):
     text = (ROOT / "web" / "docs" / f"{node_id}.md").read_text("utf-8")

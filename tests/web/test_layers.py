@@ -7,6 +7,7 @@ import time
 from finesse.core.files import read_json
 from finesse.demo.page_workflows import FOLDER, PANEL
 from finesse.tests.prompts import picture, text_to_image
+from finesse.tests.web.pages import in_nodes_2
 
 STEPS = 10_000  # more than are done before the button is pressed
 START = """async workflow => {
@@ -24,6 +25,7 @@ START = """async workflow => {
 }""".replace("STEPS", str(STEPS))
 
 
+@in_nodes_2
 def test_cancel_stops_the_learning_and_leaves_the_model_as_it_was(page, server, client, pixels):
     stock = text_to_image(seed=17)
     before = pixels(picture(client, stock))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from finesse.demo import locales
-from finesse.tests.web.conftest import READY
+from finesse.tests.web.pages import READY, in_nodes_2
 
 CORE_NODES = {  # core's nodes that our texts name: type -> English name
     "KSampler": "KSampler",
@@ -75,6 +75,7 @@ def test_nodes_speak_the_users_language(foreign):
             assert english not in text or title in translation, (title, text, translation)
 
 
+@in_nodes_2
 def test_the_menus_english_is_what_the_page_says(page):
     english = locales.read_english()
 

@@ -29,6 +29,7 @@ from finesse.tests.web.map_editing import (
 )
 
 
+@pytest.mark.own_page_too
 def test_what_is_drawn_is_what_the_node_gives(page, client, pixels):
     make_graph(page, client)
     edit(page, "Delete")
@@ -56,6 +57,7 @@ def test_closing_without_keeping_changes_nothing(page, client):
     assert frame.is_detached()
 
 
+@pytest.mark.own_page_too
 def test_undo_edit_redo(page, client, pixels):
     make_graph(page, client)
     edit(page, "Delete")

@@ -9,7 +9,6 @@ import pytest
 from finesse.core.maps.edits import apply_edits
 from finesse.core.maps.palettes import COCO_STUFF
 from finesse.demo.server import ComfyServer
-from finesse.tests.web.conftest import READY
 from finesse.tests.web.map_editing import (
     ALL_SAVED,
     DELETE,
@@ -28,6 +27,7 @@ from finesse.tests.web.map_editing import (
     scene,
     wait_for_badge,
 )
+from finesse.tests.web.pages import READY, in_nodes_2
 
 
 def test_reload_keeps_the_drawing(page, client, pixels):
@@ -61,6 +61,7 @@ def test_a_clone_has_a_drawing_of_its_own(page, client):
     assert sorted(badges(page)) == ["1 map drawn", "no drawing"]
 
 
+@pytest.mark.own_page_too
 def test_inside_a_subgraph(page, client, pixels):
     make_graph(page, client)
     page.evaluate("""() => {
@@ -92,7 +93,7 @@ def test_a_large_drawing_is_uploaded_and_said(page, client, pixels):
     page.mouse.up()
     page.keyboard.press("h")
     keep(frame)
-    page.get_by_text("no longer self-contained").wait_for()
+    page.get_by_text("no longer self-contained").first.wait_for()
     patch = drawings(page)[0]["maps"]["0"]
     assert "png" not in patch
     folder, name = patch["file"].split("/")
@@ -101,6 +102,7 @@ def test_a_large_drawing_is_uploaded_and_said(page, client, pixels):
     assert np.array_equal(result(page, client, pixels), laid_on(noise, patch, picture))
 
 
+@in_nodes_2
 def test_two_tabs_do_not_disturb_each_other(page, client, server):
     make_graph(page, client)
     with page.context.expect_page() as opened:
@@ -125,6 +127,7 @@ def elsewhere(tmp_path_factory):
         yield running
 
 
+@in_nodes_2
 def test_a_saved_picture_opens_elsewhere(page, client, pixels, browser, elsewhere):
     """A map that nodes make needs no file: another server gives the same pixels."""
     grass, sky, dog = (COCO_STUFF.colours[COCO_STUFF.index(name)] for name in ("grass", "sky-other", "dog"))

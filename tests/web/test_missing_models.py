@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from finesse.tests.web.pages import in_nodes_2
 from playwright.sync_api import expect
 
 RUN = """async () => {
@@ -17,6 +18,7 @@ RUN = """async () => {
 }"""
 
 
+@in_nodes_2
 def test_the_page_tells_which_file_is_missing_and_where_it_goes(page):
     page.evaluate(RUN)
     page.get_by_role("button", name="View details").click()

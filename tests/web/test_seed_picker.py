@@ -101,6 +101,7 @@ def test_thumbnails_are_the_maps_own_pixels(picker):
         assert np.array_equal(shown[..., :3], map_)
 
 
+@pytest.mark.own_page_too
 def test_a_click_pins_and_the_next_run_takes_that_map(picker, client, pixels):
     assert pinned(picker) == "auto"
     picker.locator(CELL).nth(4).click()
@@ -118,6 +119,7 @@ def test_a_click_pins_and_the_next_run_takes_that_map(picker, client, pixels):
     assert pinned(picker) == "auto"
 
 
+@pytest.mark.own_page_too
 def test_undo_then_pin_then_undo_and_redo(picker):
     picker.locator(CELL).nth(1).click()
     picker.keyboard.press("Control+z")
@@ -169,6 +171,7 @@ def test_a_clone_keeps_the_pin_and_has_its_own(picker):
     assert values == ["1", "1", "4"]
 
 
+@pytest.mark.own_page_too
 def test_it_works_inside_a_subgraph(picker):
     picker.locator(CELL).nth(1).click()
     picker.evaluate(f"""() => {{

@@ -44,7 +44,6 @@ function addBoxPicker(node, name, [, { default: initial }]) {
       picker.show()
     },
     minHeight: 330,
-    socketless: false,
   })
   acceptOldForm(node, widget)
   return { widget, minWidth: 340, minHeight: 560 }
@@ -100,12 +99,17 @@ async function loadPicture(node) {
   return { url: isThere ? own : null, size: { width: run.width, height: run.height } }
 }
 
-/** Open workflows that were saved with the page's own box widget instead of the picker. */
+/**
+ * Open workflows that were saved with the page's own box widget instead of the picker, or while the picker had a
+ * socket. If that socket is linked, it stays, and the link decides as before.
+ */
 function acceptOldForm(/** @type {any} */ node, /** @type {any} */ widget) {
   const { configure } = node
   node.configure = function (/** @type {any} */ info) {
     const saved = this.widgets.filter((/** @type {any} */ each) => each.serialize !== false)
     const values = info.widgets_values && withoutCompanions(info.widgets_values, saved.indexOf(widget))
-    return configure.call(this, { ...info, widgets_values: values })
+    const isSocket = (/** @type {any} */ input) => input.name !== widget.name || input.link != null
+    const inputs = info.inputs?.filter(isSocket)
+    return configure.call(this, { ...info, inputs, widgets_values: values })
   }
 }

@@ -8,7 +8,7 @@ const POLL = 400 // ms
 const MARGIN = 10 // around the element, in the classic renderer
 
 /**
- * The element of each widget that was added, by graph, node and name.
+ * The element of each widget that was added, by root graph, node and name: a node keeps its id in a subgraph.
  * @type {Map<string, WeakRef<HTMLElement>>}
  */
 const shown = new Map()
@@ -54,8 +54,9 @@ export function addElementWidget(node, name, type, element, options) {
     hideOnZoom: false,
     socketless,
   })
-  // linked inputs are dimmed, as in Nodes 2.0, where the classic renderer would leave an empty space
+  // where its input is linked it stays, dimmed and with a remark: pages would leave an empty space
   widget.isVisible = () => !widget.hidden && node.isWidgetVisible(widget)
+  Object.defineProperty(widget, "connectionSuppressed", { get: () => false, set() {} })
   element.style.minHeight = `${minHeight}px` // Nodes 2.0 measures; the classic renderer asks getMinHeight
   forwardCanvasGestures(element)
   element.addEventListener("focusout", () => {
@@ -63,7 +64,8 @@ export function addElementWidget(node, name, type, element, options) {
   })
   let stopWatching = () => {}
   chain(node, "onAdded", () => {
-    takeOver(`${node.graph?.id}:${node.id}:${name}`, element)
+    const graph = node.graph?.rootGraph ?? node.graph
+    takeOver(`${graph?.id}:${node.id}:${name}`, element)
     stopWatching()
     stopWatching = watch(options.surroundings, options.refresh)
   })
@@ -91,8 +93,8 @@ function watch(read, onChange) {
 }
 
 /**
- * Undo makes all nodes anew. Nodes 2.0 then goes on showing the element of the removed one; the classic renderer
- * has removed it by now, and the focus with it.
+ * Undo and *Convert to Subgraph* make nodes anew. Nodes 2.0 then goes on showing the element of the removed one;
+ * the classic renderer has removed it by now, and the focus with it.
  * @param {string} key
  * @param {HTMLElement} element
  */

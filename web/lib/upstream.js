@@ -29,8 +29,7 @@ export function upstreamPicture(node, input) {
  * @returns {{node: any, slot: number} | null}
  */
 function sourceOf(node, slot) {
-  const id = node.inputs?.[slot]?.link
-  const link = id == null ? null : node.graph?.getLink(id)
+  const link = linkInto(node, slot)
   if (!link) return null
   if (link.origin_id == SUBGRAPH_INPUT) {
     const outer = subgraphNodeOf(node.graph)
@@ -40,13 +39,20 @@ function sourceOf(node, slot) {
   return origin && throughPassers(origin, link.origin_slot)
 }
 
+/** The link to an input. A subgraph's node would give the one inside. @param {any} node @param {number} slot */
+function linkInto(node, slot) {
+  const links = [...(node.graph?.links.values() ?? [])]
+  return links.find((link) => link.target_id == node.id && link.target_slot === slot)
+}
+
 /**
  * Whether an input has a link, itself or as a widget.
  * @param {any} node
  * @param {string} input its name
  */
 export function isLinked(node, input) {
-  return node.inputs?.[slotOf(node, input)]?.link != null
+  const slot = slotOf(node, input)
+  return slot >= 0 && node.isInputConnected(slot)
 }
 
 /** @param {any} node @param {string} input */

@@ -61,7 +61,7 @@ function edit(node) {
 
 /** Edit the map of the selected node, or of the only *Edit Map* in the graph. */
 function editSelected() {
-  const selected = Object.values(app.canvas.selected_nodes ?? {}).filter((node) => node.type === NODE)
+  const selected = [...app.canvas.selectedItems].filter((item) => item.type === NODE)
   const all = app.canvas.graph.nodes.filter((/** @type {any} */ node) => node.type === NODE)
   const node = selected[0] ?? (all.length === 1 ? all[0] : null)
   if (node) edit(node)

@@ -95,8 +95,12 @@ function downstream(node) {
 
 /** @param {any} node @returns {any[]} */
 function targetsOf(node) {
-  const links = (node.outputs ?? []).flatMap((/** @type {any} */ output) => output.links ?? [])
-  return links.flatMap((/** @type {any} */ id) => entered(node.graph, node.graph.getLink(id)))
+  return linksFrom(node).flatMap((link) => entered(node.graph, link))
+}
+
+/** @param {any} node @returns {any[]} */
+function linksFrom(node) {
+  return [...node.graph.links.values()].filter((link) => link.origin_id == node.id)
 }
 
 /** The nodes that a link leads to, across subgraphs. @param {any} graph @param {any} link @returns {any[]} */
@@ -104,8 +108,8 @@ function entered(graph, link) {
   if (!link) return []
   if (link.target_id == SUBGRAPH_OUTPUT) {
     const outer = subgraphNodeOf(graph)
-    const links = outer?.outputs[link.target_slot]?.links ?? []
-    return links.flatMap((/** @type {any} */ id) => entered(outer.graph, outer.graph.getLink(id)))
+    const links = outer ? linksFrom(outer).filter((each) => each.origin_slot === link.target_slot) : []
+    return links.flatMap((each) => entered(outer.graph, each))
   }
   const target = graph.getNodeById(link.target_id)
   if (!target?.isSubgraphNode?.()) return target ? [target] : []
