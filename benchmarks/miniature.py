@@ -28,7 +28,7 @@ from ..training.loop.config import option, parse, script
 from ..training.models import sampling
 from ..training.models.inpainting import condition, draw_masks, snapped
 from .parity import max_abs_difference
-from .results import FOLDER, write_results
+from .results import FOLDER, chosen_device, write_results
 
 ORDINARY = (1 / 5, 1 / 2)
 SMALL = (1 / 8, 1 / 6)
@@ -141,9 +141,9 @@ def measure_recall(exam: MiniatureExam, count: int, pictures: int) -> tuple[dict
     """Recall of prompts with `count` objects, in the model's pictures and, as the ceiling, in real scenes."""
     scenes = [scene(seed, exam.size, count=count, split="test") for seed in range(pictures)]
     made = exam.pictures([drawn.caption for drawn in scenes])
-    real = torch.stack([torch.from_numpy(drawn.image) for drawn in scenes]).permute(0, 3, 1, 2)
+    real = sampling.from_arrays([drawn.image for drawn in scenes]).to(exam.device)
     found = {}
-    for name, pixels in (("t2i", made), ("judge", real.float().to(exam.device) / 255)):
+    for name, pixels in (("t2i", made), ("judge", real)):
         recalls = [
             object_recall(labels, named(drawn))
             for labels, drawn in zip(exam.labels(pixels), scenes, strict=True)
@@ -164,8 +164,7 @@ def measure_inpainting(
     """A thing is asked for in a box of a test scene: is it there then, and in its colour?"""
     random = np.random.default_rng(0)
     scenes = [scene(seed, exam.size, count=2, split="test") for seed in range(pictures)]
-    pixels = torch.stack([torch.from_numpy(drawn.image) for drawn in scenes]).permute(0, 3, 1, 2)
-    pixels = pixels.float().to(exam.device) / 255
+    pixels = sampling.from_arrays([drawn.image for drawn in scenes]).to(exam.device)
     side = (random.uniform(*sides, (pictures, 1)) * exam.size).round()
     corner = (random.uniform(size=(pictures, 2)) * (exam.size - side)).round()
     boxes = torch.tensor(np.concatenate([corner, corner + side], axis=1), dtype=torch.float32)
@@ -193,7 +192,7 @@ def _indices(names: Sequence[str], items: Sequence[str], device: torch.device) -
 
 def main() -> None:
     (arguments,) = parse([Arguments], {})
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = chosen_device()
     exam = MiniatureExam(Path(arguments.weights), arguments.steps, device)
     with tempfile.TemporaryDirectory() as cache:
         scenes = load_scenes(Path(cache), "test", arguments.scenes, exam.size)

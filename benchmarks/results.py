@@ -45,6 +45,11 @@ def write_results(command: str, metrics: Mapping[str, float], name: str = "") ->
     return path
 
 
+def chosen_device() -> torch.device:
+    """The device that benchmarks run on."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def machine() -> str:
     """The kind of machine: "NVIDIA H200", "2-core CPU"."""
     if torch.cuda.is_available():

@@ -38,7 +38,7 @@ from ...training.models.base_model import PLAIN, BaseModel, load_base
 from ...training.models.controlled_unet import ControlledUNet
 from ...training.models.factor_unet import build_factor
 from ..full_size import write_base
-from ..results import write_results
+from ..results import chosen_device, write_results
 
 PROMPT = "a dog left of a car and a cup on a table"
 WANTED = {name: [COCO_STUFF.index(name)] for name in ("dog", "car", "cup", "table")}
@@ -206,7 +206,7 @@ def growth(studio: FullSizeStudio) -> dict[str, float]:
 
 def main() -> None:
     (arguments,) = parse([Arguments], {})
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = chosen_device()
     with tempfile.TemporaryDirectory() as folder:
         if arguments.random:
             arguments.base = str(write_base(arguments.random, Path(folder) / arguments.random))

@@ -31,7 +31,7 @@ from ...training.loop.cache import cached, code_hash
 from ...training.loop.config import option, parse, words
 from ...training.models import sampling
 from ..frechet import frechet_distance
-from ..results import FOLDER, write_results
+from ..results import FOLDER, chosen_device, write_results
 from .downstream import downstream
 from .methods import MapStudio, MapStudioConfig, ScenePrompt, judged, mean_iou, prompts_of, recalls, unasked
 from .timing import MOST_SEEDS, PER_PASS, SEEDS_OF_TABLE3, STEPS, timings
@@ -61,7 +61,7 @@ class Bench:
 
     def __init__(self, arguments: Arguments, config: MapStudioConfig) -> None:
         self.arguments, self.config = arguments, config
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = chosen_device()
         self.studio = MapStudio(config, self.device)
         self.prompts = prompts_of(arguments.prompts)
         self._maps: dict[int, dict[str, Tensor]] = {}
@@ -229,10 +229,8 @@ def table2(bench: Bench) -> dict[str, float]:
     arguments, metrics = bench.arguments, {}
     files = {"with": arguments.with_distillation or bench.config.factor}
     files["without"] = arguments.without_distillation
-    real = torch.stack(
-        [torch.from_numpy(scene(i, split="held_out", things=ON_MAPS).image) for i in range(arguments.drawn)]
-    )
-    reference = bench.studio.features(real.movedim(-1, 1).to(bench.device).float() / 255)
+    real = [scene(i, split="held_out", things=ON_MAPS).image for i in range(arguments.drawn)]
+    reference = bench.studio.features(sampling.from_arrays(real).to(bench.device))
     for name, file in files.items():
         if not file:
             continue

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -104,10 +105,9 @@ class EditStudio:
         """(1, L, D)."""
         return self.models.embed([text])
 
-    def latent(self, picture: object) -> Tensor:
+    def latent(self, picture: np.ndarray) -> Tensor:
         """(1, 4, h, w) of a picture uint8 (H, W, 3)."""
-        pixels = torch.as_tensor(picture, device=self.device).permute(2, 0, 1)[None].float() / 255
-        return sampling.encode(self.models.vae, pixels)
+        return sampling.encode(self.models.vae, sampling.from_arrays([picture]).to(self.device))
 
     def layers(self, edit: SceneEdit) -> tuple[Layer, Layer]:
         return split_layers(self.latent(edit.photo.image), self.latent(edit.reference), edit.mask)

@@ -21,6 +21,7 @@ from ...miniature.world.scene import Scene, SceneObject
 from ...miniature.world.scenes import scene
 from ...miniature.world.things import ACTIONS, COLOURS, KINDS, SUBJECTS, THINGS, object_phrase
 from ...training.loop.cache import cached, code_hash
+from ...training.models import sampling
 
 SIZE = 64
 ACTION, COLOUR = "action", "colour"
@@ -120,7 +121,7 @@ class EditJury:
         where no object is.
         """
         labels = self.segmenter(pixels).argmax(1).cpu()
-        reference = torch.from_numpy(edit.reference).permute(2, 0, 1).to(pixels) / 255
+        reference = sampling.from_arrays([edit.reference])[0].to(pixels)
         rows: dict[str, list[float]] = {name: [] for name in (*CHECKS, "text", "similarity")}
         for picture, seen in zip(pixels, labels, strict=True):
             read = self._read(picture, seen, edit)
@@ -170,7 +171,7 @@ class EditJury:
             (subject,) = drawn.objects
             if subject.name != "person" or max(subject.box[2:]) < SMALLEST * SIZE:
                 continue
-            picture = torch.from_numpy(drawn.image).permute(2, 0, 1).to(self.device).float() / 255
+            picture = sampling.from_arrays([drawn.image])[0].to(self.device)
             crop = self._largest(picture, self.segmenter(picture[None]).argmax(1)[0].cpu())
             if crop is not None:
                 features.append(self.classifier.features(crop)[0])

@@ -44,7 +44,7 @@ from ...training.models import sampling
 from ...training.models.base_model import PLAIN, BaseModel, load_base
 from ...training.models.edit_weights import as_denoiser, edit_weights
 from ..full_size import write_base
-from ..results import write_results
+from ..results import chosen_device, write_results
 
 OBJECT, BACKGROUND = "a dog jumping", "a forest"
 PROMPT = f"{OBJECT} in {BACKGROUND}"
@@ -276,7 +276,7 @@ def asked(config: LayeredConfig) -> dict[str, int]:
 
 
 def main() -> None:
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = chosen_device()
     arguments, config = parse([Arguments, LayeredConfig], ON_GPU if device.type == "cuda" else ON_CPU)
     counts = asked(config)
     gone = {phase: min(count, 1 + (arguments.steps_timed or count)) for phase, count in counts.items()}

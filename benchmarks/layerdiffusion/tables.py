@@ -31,7 +31,7 @@ from ...training.loop.cache import cached, code_hash
 from ...training.loop.config import option, parse, words
 from ...training.loop.measure import timed
 from ...training.models import sampling
-from ..results import FOLDER, write_results
+from ..results import FOLDER, chosen_device, write_results
 from .methods import ABLATION, FULL, PEERS, SEEDS, EditStudio, EditStudioConfig
 from .scene_edits import EditJury, SceneEdit, edits_of
 
@@ -78,7 +78,7 @@ class Job:
         return cached(self.work, f"{self.method}-{self.numbers[0]}", causes, self._draw)
 
     def _draw(self) -> dict[str, Tensor]:
-        studio = EditStudio(self.config, device())
+        studio = EditStudio(self.config, chosen_device())
         edits = edits_of(self.numbers[-1] + 1)[self.numbers[0] :]
         if self.method in PEERS:
             drawn = {self.method: PEERS[self.method](studio, edits)}
@@ -90,10 +90,6 @@ class Job:
             ]
             drawn = {name: [row[name] for row in rows] for name in variants}
         return {name: to_bytes(torch.stack(rows)).cpu() for name, rows in drawn.items()}
-
-
-def device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def draw(
@@ -146,7 +142,7 @@ def sweeps(arguments: Arguments, config: EditStudioConfig, table: Table) -> dict
 
 def speed(arguments: Arguments, config: EditStudioConfig, edits: list[SceneEdit]) -> dict[str, float]:
     """Imagic's time over ours with as many steps; the first edit warms up. Seconds on a GPU only."""
-    studio = EditStudio(config, device())
+    studio = EditStudio(config, chosen_device())
 
     def ours(edit: SceneEdit) -> object:
         return studio.variants(edit, studio.fit([edit])[0], {"full": FULL})
@@ -178,7 +174,7 @@ def grid(edits: list[SceneEdit], drawn: dict[str, Tensor]) -> None:
 def main() -> None:
     arguments, config = parse([Arguments, EditStudioConfig], {})
     tables, edits = words(arguments.tables), edits_of(arguments.edits)
-    table = Table(EditJury(Path(config.base), Path(arguments.work), device()), edits)
+    table = Table(EditJury(Path(config.base), Path(arguments.work), chosen_device()), edits)
     metrics: dict[str, float] = {"edits": len(edits), "seeds": len(SEEDS)}
     drawn: dict[str, Tensor] = {}
     if "ablation" in tables:

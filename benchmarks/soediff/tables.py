@@ -32,7 +32,7 @@ from ...training.loop.measure import timed
 from ...training.models import sampling
 from ...training.models.inpainting import draw_masks
 from ...training.small_objects.views import Views, views_of
-from ..results import FOLDER, write_results
+from ..results import FOLDER, chosen_device, write_results
 from .juries import CHUNK, PROMPTS, BoxJury, ClipJury, MiniatureJury
 from .methods import BoxPictures, BoxStudio, BoxStudioConfig, Method
 
@@ -171,7 +171,7 @@ def call_jury(arguments: Arguments, config: BoxStudioConfig, boxes: BoxPictures)
 
 def main() -> None:
     arguments, config = parse([Arguments, BoxStudioConfig], {})
-    studio = BoxStudio(config, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    studio = BoxStudio(config, chosen_device())
     with tempfile.TemporaryDirectory() as cache:
         juries = dict(call_juries(arguments, config, studio, Path(cache)))
     small = juries["small"]

@@ -148,6 +148,11 @@ def to_arrays(pixels: Tensor) -> np.ndarray:
     return to_bytes(pixels).movedim(1, -1).cpu().numpy()
 
 
+def from_arrays(pictures: Sequence[np.ndarray]) -> Tensor:
+    """Convert pictures uint8 (H, W, 3) to pixels (B, 3, H, W) in [0, 1]."""
+    return torch.from_numpy(np.stack(pictures)).movedim(-1, 1).float() / 255
+
+
 def grid(pixels: Tensor, columns: int, zoom: int = 1) -> Image.Image:
     """Tile pictures (B, 3, H, W) in [0, 1], `columns` a row."""
     sheet = to_pil_image(make_grid(to_bytes(pixels), nrow=columns, padding=0).cpu())

@@ -63,4 +63,6 @@ def test_a_grid_shows_every_picture_enlarged_in_rows():
 def test_pictures_become_arrays_of_bytes():
     pixels = torch.rand(2, 3, 4, 5)
     expected = (255 * pixels).round().movedim(1, -1).numpy()
-    assert np.array_equal(sampling.to_arrays(pixels), expected)
+    found = sampling.to_arrays(pixels)
+    assert np.array_equal(found, expected)
+    assert (sampling.from_arrays(list(found)) - pixels).abs().max() <= 0.5001 / 255
