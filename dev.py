@@ -100,7 +100,7 @@ def test(arguments: Sequence[str]) -> int:
     page = newest_page(cache_folder(), python)
     # The scripts, not `python -m`: that would put this folder, and so our `nodes`, on the path.
     ruff, pytest = (python.with_name(name) for name in ("ruff", "pytest"))
-    tests = [pytest, "-n", "2", "--frontend", page, "--durations=15", *arguments]
+    tests = [pytest, "-n", "2", f"--frontend={page}", "--durations=15", *arguments]
     commands = [[ruff, "format", "--check"], [ruff, "check"], tests]
     return max([run_child(command, environment, CHECKOUT) for command in commands], key=abs)
 

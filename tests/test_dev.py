@@ -149,7 +149,7 @@ def test_the_tests_open_the_newest_page_which_is_fetched_once(dev, started, pret
     dev.main(["test"])
     fetched = [step for step in pretended if step.endswith(dev.PAGE)]
     command, _ = started[-1]
-    page = Path(command[command.index("--frontend") + 1])
+    (page,) = (Path(part.partition("=")[2]) for part in command if part.startswith("--frontend="))
     pretended.clear()
     dev.main(["test"])
 
