@@ -35,7 +35,7 @@ CLEAR = """async () => {
     for (const other of workflow.openWorkflows.filter(each => each !== workflow.activeWorkflow)) {
         await workflow.closeWorkflow(other)
     }
-    toast.removeAllGroups?.()
+    (toast.dismissAll ?? toast.removeAll)()
     app.canvas.ds.scale = 1
     app.canvas.ds.offset = [0, 0]
 }"""

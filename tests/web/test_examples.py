@@ -38,9 +38,9 @@ def test_so_it_is_on_the_miniature(page, name, server, object_info):
 
 def test_what_goes_wrong_is_seen(page):
     """Holds the other tests to account: this is what they would see."""
-    page.evaluate("app.graph.add(Object.assign(new LGraphNode('x'), {type: 'NoSuchNode'}))")
+    page.evaluate("() => { app.graph.add(Object.assign(new LGraphNode('x'), {type: 'NoSuchNode'})) }")
     assert page.evaluate(COMPLAINTS) == ["NoSuchNode"]
 
-    page.evaluate("app.extensionManager.toast.add({severity: 'error', summary: 'Spilt milk', life: 60_000})")
+    page.evaluate("() => { app.extensionManager.toast.add({severity: 'error', summary: 'Spilt milk'}) }")
     page.get_by_text("Spilt milk").first.wait_for()
     assert any("Spilt milk" in said for said in page.evaluate(COMPLAINTS))

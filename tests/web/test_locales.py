@@ -63,7 +63,7 @@ def test_nodes_speak_the_users_language(foreign):
 
     assert titles == [node["display_name"] for node in nodes.values()]
     assert shown == {
-        "category": f"Finesse/{catalogue['factor graph']}",
+        "category": f"Finesse/{catalogue['condition maps']}",
         "description": nodes[NODE]["description"],
         "inputs": inputs,
         "widgets": inputs[1:],  # the first is a socket
