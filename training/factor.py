@@ -31,6 +31,7 @@ from .factors.task import FactorTask
 from .loop import measure
 from .loop.config import TrainConfig, option, parse, script, words
 from .loop.trainer import train
+from .loop.validation import split
 from .models import sampling
 from .models.base_model import PLAIN, BaseModel, load_base
 from .models.denoising import use_plain_attention
@@ -124,12 +125,13 @@ def run(config: FactorConfig, settings: TrainConfig, accelerator: Accelerator) -
     batches = CachedMaps(
         examples, texts, config.conditions, settings.batch_size, accelerator.device, settings.seed
     )
-    task = build_task(config, base, unet, batches)
+    trained, held_out = split(batches, settings)
+    task = build_task(config, base, unet, trained)
     if config.bench:
-        timed = measure.timing(task, batches, settings, config.bench, accelerator)
+        timed = measure.timing(task, trained, settings, config.bench, accelerator)
         sys.stdout.write(f"{json.dumps(timed, indent=2)}\n")
         return
-    train(task, batches, settings, folder, accelerator)
+    train(task, trained, settings, folder, accelerator, held_out)
     if accelerator.is_main_process:
         write_factor(folder / f"{config.condition}.safetensors", unet.factor, info)
 
@@ -208,11 +210,12 @@ def plan(
     pictures, side = listed["pictures"]["kept"], config.resolution // base.cell
     number = 2 if settings.precision == "bf16" else 4
     cache = len(config.conditions) * pictures * 8 * side**2
-    epochs = settings.steps * settings.batch_size / pictures
+    epochs = settings.steps * settings.batch_size / max(1, pictures - settings.held_out)
+    held_out = f", {settings.held_out} of them held out" if settings.held_out else ""
     return (
         f"{config.condition} factor, {len(unet.factor.adapters)} {unet.factor.kind} adapter(s) on "
         f"{base.name}: {learnt / 1e6:.1f} M learnt, {frozen / 1e6:.1f} M frozen\n"
-        f"{len(listed['shards'])} shards, {pictures} pictures; {settings.steps} steps of "
+        f"{len(listed['shards'])} shards, {pictures} pictures{held_out}; {settings.steps} steps of "
         f"{settings.batch_size} on {processes} processes are {epochs:.1f} epochs\n"
         f"adapters, gradients and moments {learnt * 16 / measure.GIGA:.1f} GB, base "
         f"{frozen * number / measure.GIGA:.1f} GB a process, and what the backward pass keeps\n"

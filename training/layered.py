@@ -2,7 +2,7 @@
 
     python -m finesse.training.layered --base sd15 --edits edits.jsonl --folder runs/edits --dry_run
     accelerate launch -m finesse.training.layered --base sd15 --edits edits.jsonl --folder runs/edits
-    accelerate launch -m finesse.training.layered --config layered.yaml --weights low-rank
+    accelerate launch -m finesse.training.layered --config sdxl_layered --base sdxl --edits edits.jsonl
 
 Each line of edits.jsonl is an edit, with paths relative to the file:
 

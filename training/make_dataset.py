@@ -2,7 +2,7 @@
 
     python -m finesse.training.make_dataset --base sd15 --factors segmentation.safetensors,pose.safetensors \\
         --controlnet control-seg --control_palette ade20k --prompts prompts.txt --output sets/made
-    accelerate launch -m finesse.training.make_dataset --config made.yaml
+    accelerate launch -m finesse.training.make_dataset --config sd15_made --prompts prompts.txt
 
 For each prompt some segmentation maps are sampled; the one that shows most of the prompt's objects is kept if
 it shows enough of them, the other factors sample theirs for it and the ControlNet draws its picture. The

@@ -2,7 +2,7 @@
 
     python -m finesse.training.so_lora --base sd15-inpainting --data DATA/train --dry_run
     accelerate launch -m finesse.training.so_lora --base sd15-inpainting --data DATA/train
-    accelerate launch -m finesse.training.so_lora --config so_lora.yaml --batch_size 32
+    accelerate launch -m finesse.training.so_lora --config sdxl_so_lora --base sdxl --data DATA/train
 
 DATA is what `finesse.training.data.small_objects` makes. FOLDER/so_lora.safetensors is the result: put it
 into ComfyUI's models/loras. A run that was stopped goes on when started again.
@@ -27,6 +27,7 @@ from .data.samples import shards
 from .loop import measure
 from .loop.config import TrainConfig, option, parse, script, words
 from .loop.trainer import train
+from .loop.validation import split
 from .models import lora, sampling
 from .models.base_model import BaseModel, load_base
 from .models.denoising import use_plain_attention
@@ -104,12 +105,13 @@ def run(config: SoLoraConfig, settings: TrainConfig, accelerator: Accelerator) -
         colour_share=config.colour_share,
         seed=settings.seed,
     )
-    task = build_task(config, base, batches, settings.seed)
+    trained, held_out = split(batches, settings)
+    task = build_task(config, base, trained, settings.seed)
     if config.bench:
-        timed = measure.timing(task, batches, settings, config.bench, accelerator)
+        timed = measure.timing(task, trained, settings, config.bench, accelerator)
         sys.stdout.write(f"{json.dumps(timed, indent=2)}\n")
         return
-    train(task, batches, settings, folder, accelerator)
+    train(task, trained, settings, folder, accelerator, held_out)
     if accelerator.is_main_process:
         told = header(config, settings, base, accelerator.num_processes)
         lora.save_lora(base.unet, folder / "so_lora.safetensors", told)
@@ -199,12 +201,13 @@ def plan(config: SoLoraConfig, settings: TrainConfig, base: BaseModel, processes
         ),
     }
     latent = 4 * side * side * 2
-    epochs = settings.steps * settings.batch_size / boxes
+    epochs = settings.steps * settings.batch_size / max(1, boxes - settings.held_out)
+    held_out = f", {settings.held_out} of them held out" if settings.held_out else ""
     parts = ", ".join(f"{name} {size / measure.GIGA:.1f}" for name, size in memory.items())
     return (
         f"SO-LoRA of rank {config.rank} on {base.name}: {len(layers)} layers, {learnt / 1e6:.1f} M of "
         f"{rest / 1e6:.1f} M parameters\n"
-        f"{len(files)} shards, {pictures} pictures, {boxes} boxes; {settings.steps} steps of "
+        f"{len(files)} shards, {pictures} pictures, {boxes} boxes{held_out}; {settings.steps} steps of "
         f"{settings.batch_size} on {processes} processes are {epochs:.1f} epochs\n"
         f"about {sum(memory.values()) / measure.GIGA:.1f} GB a process: {parts}\n"
         f"about {(pictures + 3 * boxes) * latent / measure.GIGA:.1f} GB of cache in {config.folder}\n"

@@ -30,6 +30,7 @@ from .loop.batches import Draw, ShardedRows
 from .loop.cache import cached, code_hash, shared
 from .loop.config import TrainConfig, option, parse, script
 from .loop.trainer import Task, train
+from .loop.validation import split
 from .models import sampling
 from .provenance import git_commit, settings_json
 from .small_objects.views import Views, crops_of
@@ -125,13 +126,14 @@ def run(config: VaeConfig, settings: TrainConfig, accelerator: Accelerator) -> N
         settings.seed,
         accelerator.device,
     )
-    shown = rows(0, slice(0, SHOWN))["pixels"].float() / 255
+    trained, held_out = split(rows, settings)
+    shown = trained(0, slice(0, SHOWN))["pixels"].float() / 255
 
     def preview() -> Image.Image:
         return sampling.grid(torch.cat([shown, sampling.decode(vae, sampling.encode(vae, shown))]), SHOWN)
 
     task = TuningTask(vae, part=config.part, make_preview=preview)
-    train(task, rows, settings, Path(config.folder), accelerator)
+    train(task, trained, settings, Path(config.folder), accelerator, held_out)
     if accelerator.is_main_process:
         told = {"finesse.config": settings_json(asdict(config))}
         save_vae(vae, Path(config.folder) / "vae.safetensors", told)

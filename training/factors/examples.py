@@ -18,7 +18,7 @@ from ...core.factors.files import SEGMENTATION
 from ...core.files import file_hash
 from ...core.seeds import mix
 from ..data.map_samples import read_maps
-from ..loop.batches import ShardedRows
+from ..loop.batches import MadeOfRows, ShardedRows
 from ..loop.cache import cached, code_hash, shared
 from ..models.base_model import BaseModel
 from ..models.sampling import encode
@@ -49,7 +49,7 @@ def prepare(
     return examples, gathered_texts(examples, base, cache, accelerator)
 
 
-class CachedMaps:
+class CachedMaps(MadeOfRows):
     """Batches for `FactorTask` out of cache files, which stay on disk until a row is read."""
 
     def __init__(

@@ -5,12 +5,14 @@ So a resumed run goes on as if never stopped, and many processes share the batch
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
+from typing_extensions import Self
 
 from ...core.seeds import mix
 
@@ -81,6 +83,16 @@ class ShardedRows:
         self.ends = torch.tensor([len(shard[names[0]]) for shard in shards]).cumsum(0)
         self.order = ShuffledRows({"row": torch.arange(int(self.ends[-1]))}, batch_size, seed)
 
+    def __len__(self) -> int:
+        return self.order.length
+
+    def only(self, rows: range) -> ShardedRows:
+        """Batches of these rows of all shards alone."""
+        part = copy.copy(self)
+        numbers = {"row": torch.arange(rows.start, rows.stop)}
+        part.order = ShuffledRows(numbers, self.order.batch_size, self.order.seed)
+        return part
+
     def places(self, step: int, rows: slice) -> list[tuple[dict[str, Tensor], int]]:
         """Find for each row of a batch its shard and its place there."""
         wanted = self.order(step, rows)["row"]
@@ -95,7 +107,22 @@ class ShardedRows:
         return {name: tensor.to(self.device, non_blocking=True) for name, tensor in found.items()}
 
     def describe(self, step: int) -> str:
-        return self.order.describe(step)
+        return f"rows {self.order(step, slice(None))['row'].tolist()}"
+
+
+class MadeOfRows:
+    """Batches that are made of `rows`."""
+
+    rows: ShardedRows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def only(self, rows: range) -> Self:
+        """Batches of these rows alone."""
+        part = copy.copy(self)
+        part.rows = self.rows.only(rows)
+        return part
 
 
 @dataclass

@@ -19,7 +19,10 @@ from ...core.files import read_tensors, write_tensors
 from .config import TrainConfig
 
 KEPT = 2
-MAY_CHANGE = {"log_every", "checkpoint_every", "preview_every", "compile", "accumulate"}
+MAY_CHANGE = {
+    *("log_every", "checkpoint_every", "preview_every", "validate_every"),
+    *("compile", "accumulate"),
+}
 log = logging.getLogger(__name__)
 
 
@@ -96,10 +99,11 @@ def _check(
     tensors: Mapping[str, Tensor],
     parameters: Mapping[str, nn.Parameter],
 ) -> None:
+    stored = asdict(TrainConfig()) | stored  # a setting newer than the checkpoint was at its default
     changed = {
-        key: (stored.get(key), value)
+        key: (stored[key], value)
         for key, value in asdict(config).items()
-        if key not in MAY_CHANGE and stored.get(key) != value
+        if key not in MAY_CHANGE and stored[key] != value
     }
     if changed:
         was = ", ".join(f"{key} {old} -> {new}" for key, (old, new) in changed.items())

@@ -12,6 +12,8 @@ from typing import Any, Literal
 import yaml
 from transformers import HfArgumentParser
 
+READY = Path(__file__).resolve().parent.parent / "configs"
+
 
 def option(default: object, help: str) -> object:
     """A dataclass field with the text that `--help` shows for it."""
@@ -40,13 +42,21 @@ class TrainConfig:
     log_every: int = option(50, "steps between log lines; reading the loss waits for the GPU")
     checkpoint_every: int = option(500, "steps between checkpoints; the newest two are kept")
     preview_every: int = option(500, "steps between preview pictures; 0 makes none")
+    held_out: int = option(0, "last rows of the data, kept from training for the validation loss; 0 for none")
+    validate_every: int = option(500, "steps between validation losses")
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "accumulate", "log_every", "checkpoint_every"):
+        counts = ("steps", "batch_size", "accumulate", "log_every", "checkpoint_every", "validate_every")
+        for name in counts:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; give at least 1.")
         if not 0 <= self.ema_decay < 1:
             raise ValueError(f"ema_decay is {self.ema_decay}; give a value from 0 to below 1.")
+        if self.held_out and self.held_out < self.batch_size:
+            raise ValueError(
+                f"held_out is {self.held_out}; give 0, or at least batch_size, which is {self.batch_size}: "
+                "whole batches are validated."
+            )
 
 
 def parse(
@@ -56,12 +66,15 @@ def parse(
 ) -> tuple[Any, ...]:
     """Parse the command line into one object of each dataclass; `--config FILE` (YAML, JSON) sets defaults.
 
-    defaults: of the settings, or a function that makes them from the flags that are set. arguments: used
-    instead of the command line's. Raises ValueError when the file has an unknown setting.
+    FILE is a path or the name of one of the ready configs. defaults: of the settings, or a function that
+    makes them from the flags that are set. arguments: used instead of the command line's. Raises ValueError
+    when the file is missing or has an unknown setting.
     """
     parser = HfArgumentParser(kinds)
     parser.add_argument(
-        "--config", type=Path, help="a YAML or JSON file of settings; command-line flags override it"
+        "--config",
+        type=Path,
+        help="a YAML or JSON file of settings, or the name of one in training/configs; flags override it",
     )
     if not callable(defaults):
         parser.set_defaults(**defaults)  # before a first look at the line, which may ask for help
@@ -74,6 +87,12 @@ def parse(
 
 
 def _settings(path: Path, known: set[str]) -> dict[str, Any]:
+    ready = READY / f"{path}.yaml"
+    if not path.exists() and ready.is_file():
+        path = ready
+    if not path.is_file():
+        names = ", ".join(sorted(own.stem for own in READY.glob("*.yaml")))
+        raise ValueError(f"config: there is no file {path}; give one, or the name of a ready one: {names}.")
     try:
         settings = yaml.safe_load(path.read_text("utf-8"))  # JSON is YAML too
     except (OSError, yaml.YAMLError) as error:

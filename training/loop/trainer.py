@@ -11,7 +11,7 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import chain
 from pathlib import Path
 
@@ -27,6 +27,9 @@ from ...core.seeds import mix
 from . import checkpoints
 from .batches import Batches, Draw
 from .config import TrainConfig
+from .validation import micro_batches, validate
+
+SANITY = 2  # validation batches before the first step
 
 
 class Task(nn.Module, ABC):
@@ -42,12 +45,19 @@ class Task(nn.Module, ABC):
 
 
 def train(
-    task: Task, batches: Batches, config: TrainConfig, folder: Path, accelerator: Accelerator | None = None
+    task: Task,
+    batches: Batches,
+    config: TrainConfig,
+    folder: Path,
+    accelerator: Accelerator | None = None,
+    held_out: Batches | None = None,
 ) -> None:
     """Train `task` in place; at the end it has the averaged weights if the config keeps an average.
 
-    `folder` receives checkpoints/, previews/ and log.jsonl, and is where a run resumes from. Raises
-    FloatingPointError, naming step, data and loss parts, when the loss is no longer finite.
+    `folder` receives checkpoints/, previews/ and log.jsonl, and is where a run resumes from. With `held_out`,
+    batches of rows that are not trained on, it also receives validation.jsonl: their loss every so many
+    steps. Before the first step SANITY batches of them are tried, so that a fault shows now and not after an
+    hour. Raises FloatingPointError, naming step, data and loss parts, when a loss is no longer finite.
     """
     accelerator = accelerator or Accelerator(mixed_precision=config.precision)
     task.to(accelerator.device)
@@ -59,6 +69,9 @@ def train(
     if config.compile:
         learner.compile()
     record = Record(folder, config, batches, accelerator)
+    validated = config.held_out // config.batch_size if held_out else 0
+    if validated:
+        validate(task, held_out, min(SANITY, validated), config, accelerator)
 
     for step in tqdm(
         range(start, config.steps),
@@ -80,6 +93,9 @@ def train(
         done = step + 1
         if done % config.log_every == 0 or done == config.steps:
             record.flush(done, rate)
+        if validated and (done % config.validate_every == 0 or done == config.steps):
+            with record.paused(), averaged(parameters, average):
+                record.validated(done, validate(task, held_out, validated, config, accelerator))
         if not accelerator.is_main_process:
             continue
         if done % config.checkpoint_every == 0 or done == config.steps:
@@ -131,23 +147,21 @@ def learning_rate(step: int, config: TrainConfig) -> float:
 def _gradients(
     learner: nn.Module, batches: Batches, config: TrainConfig, step: int, accelerator: Accelerator
 ) -> dict[str, Tensor]:
-    """Run backward over this process's share of the batch of `step`; -> losses averaged over that share."""
+    """Run backward over this process's share of the batch of `step`; -> losses averaged over that share.
+
+    Processes exchange gradients once, with the last micro-batch.
+    """
     seed = mix(config.seed, step)
-    torch.manual_seed(seed)  # for layers that draw random numbers themselves, such as dropout
-    share, rest = divmod(config.batch_size, config.accumulate * accelerator.num_processes)
-    if rest:
-        raise ValueError(
-            f"batch_size {config.batch_size} does not split into {config.accumulate} micro-batches "
-            f"on {accelerator.num_processes} processes; change batch_size or accumulate."
-        )
+    # for layers that draw random numbers themselves, such as dropout: other numbers in each process
+    torch.manual_seed(mix(seed, accelerator.process_index))
     averages: dict[str, Tensor] = {}
-    for micro in range(config.accumulate):
-        first = (micro * accelerator.num_processes + accelerator.process_index) * share
-        rows = slice(first, first + share)
+    parts = micro_batches(config, accelerator)
+    for rows in parts:
         batch = batches(step, rows)
-        with accelerator.autocast():
-            losses = learner(batch, Draw(seed, config.batch_size, rows, accelerator.device, step))
-        (torch.stack(list(losses.values())).sum() / config.accumulate).backward()
+        with nullcontext() if rows is parts[-1] else accelerator.no_sync(learner):
+            with accelerator.autocast():
+                losses = learner(batch, Draw(seed, config.batch_size, rows, accelerator.device, step))
+            (torch.stack(list(losses.values())).sum() / config.accumulate).backward()
         for name, value in losses.items():
             averages[name] = averages.get(name, 0.0) + value.detach().float() / config.accumulate
     return averages
@@ -224,3 +238,16 @@ class Record:
                 file.write(json.dumps(line) + "\n")
             self.since = now
         self.history.clear()
+
+    def validated(self, done: int, losses: Mapping[str, float]) -> None:
+        """Append validation losses to validation.jsonl."""
+        if self.accelerator.is_main_process:
+            with self.path.with_name("validation.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": done, **losses}) + "\n")
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """What the block takes does not count as training in `samples_per_second`."""
+        start = time.perf_counter()
+        yield
+        self.since += time.perf_counter() - start

@@ -21,7 +21,7 @@ from ...core.files import file_hash
 from ...core.seeds import mix
 from ..data.ahead import ahead
 from ..data.samples import read_shard
-from ..loop.batches import ShardedRows
+from ..loop.batches import MadeOfRows, ShardedRows
 from ..loop.cache import cached, code_hash, shared
 from ..models.base_model import BaseModel
 from ..models.inpainting import condition, draw_masks, encoded
@@ -55,7 +55,7 @@ def prepare(
     return examples, gathered_texts(examples, base, cache, accelerator)
 
 
-class CachedExamples:
+class CachedExamples(MadeOfRows):
     """Batches for `SmallObjectTask` from cache files, which stay on disk until a row is read.
 
     Each object has two prompts; the one with its colour is taken with probability `colour_share`.

@@ -129,7 +129,7 @@ def test_a_child_of_two_parents_leaves_other_files_alone(whole, command, monkeyp
     """In the folder of another factor's run: its own checkpoints would be in the way, so these are moved."""
     (whole / "checkpoints").rename(whole / "checkpoints-of-segmentation")
     before = (whole / "segmentation.safetensors").read_bytes()
-    told = {"condition": "pose", "parents": "segmentation,depth", "preview_every": STEPS}
+    told = {"condition": "pose", "parents": "segmentation,depth", "preview_every": STEPS, "held_out": 4}
     sample, used = sampling.sample, []
     monkeypatch.setattr(
         sampling, "sample", lambda *args, **named: used.append(named["scheduler"]) or sample(*args, **named)
@@ -140,11 +140,15 @@ def test_a_child_of_two_parents_leaves_other_files_alone(whole, command, monkeyp
     assert (whole / "segmentation.safetensors").read_bytes() == before
     assert [scheduler.config.beta_end for scheduler in used] == [0.012]  # the base's own
     assert Image.open(whole / "previews" / f"{STEPS:08}.png").size == (4 * SIDE, 4 * SIDE)
+    assert json.loads((whole / "validation.jsonl").read_text()).keys() == {"step", "denoise"}
 
 
 def test_a_run_starts_from_a_file(whole, command, tmp_path):
     path = whole / "segmentation.safetensors"
-    factor.main(command(tmp_path, start=path, steps=1, learning_rate=1e-9, weight_decay=0))
+    held_out = {"held_out": 5, "validate_every": 1}
+    factor.main(command(tmp_path, start=path, steps=1, learning_rate=1e-9, weight_decay=0, **held_out))
+    (validated,) = map(json.loads, (tmp_path / "validation.jsonl").read_text().splitlines())
+    assert set(validated) == {"step", "denoise", "distil"}
     ours, theirs = tensors(tmp_path), tensors(whole)
     assert all(torch.equal(ours[key], tensor) for key, tensor in theirs.items())
     with pytest.raises(ValueError, match=r"start: .* reads no parents, but parents is depth; give the same"):
@@ -152,12 +156,13 @@ def test_a_run_starts_from_a_file(whole, command, tmp_path):
 
 
 def test_a_dry_run_says_what_would_be_trained(command, miniature, tmp_path, capsys):
-    factor.main([*command(tmp_path / "run", steps=30, parents="depth"), "--dry_run"])
+    factor.main([*command(tmp_path / "run", steps=20, parents="depth", held_out=4), "--dry_run"])
     told = capsys.readouterr().out
     size = sum(p.numel() for p in TimestepAdapter((64, 128, 128), 256).parameters())
     assert f"segmentation factor, 1 timestep adapter(s) on Stable Diffusion ({miniature.name})" in told
     assert f"{size / 1e6:.1f} M learnt" in told
-    assert f"1 shards, {SCENES} pictures; 30 steps of 4 on 1 processes are 10.0 epochs" in told
+    pictures = f"{SCENES} pictures, 4 of them held out"
+    assert f"1 shards, {pictures}; 20 steps of 4 on 1 processes are 10.0 epochs" in told
     assert not (tmp_path / "run").exists()
 
 

@@ -130,11 +130,11 @@ def test_a_killed_run_goes_on_to_the_same_file(whole, command, tmp_path):
 
 
 def test_a_dry_run_says_what_would_be_trained(command, miniature, tmp_path, capsys):
-    so_lora.main([*command(tmp_path / "run", steps=50), "--dry_run"])
+    so_lora.main([*command(tmp_path / "run", steps=40, held_out=4), "--dry_run"])
     told = capsys.readouterr().out
     layers = len(lora.add_lora(networks.build_unet(9), 4, ["to_q", "to_k", "to_v", "conv1"]))
     assert f"SO-LoRA of rank 4 on Stable Diffusion-inpainting ({miniature.name}): {layers} layers" in told
-    assert "2 shards, 10 pictures, 20 boxes; 50 steps of 4 on 1 processes are 10.0 epochs" in told
+    assert "20 boxes, 4 of them held out; 40 steps of 4 on 1 processes are 10.0 epochs" in told
     assert "GB a process: base 0.0" in told
     assert not (tmp_path / "run").exists()
 

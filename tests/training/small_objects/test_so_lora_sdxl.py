@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 from finesse.core.lora_files import read_lora
@@ -41,6 +43,8 @@ def test_the_script_trains_and_previews_it(sdxl, small_objects, tmp_path, capsys
         "steps": 2,
         "batch_size": 4,
         "preview_every": 2,
+        "held_out": 8,
+        "validate_every": 1,
     }
     given = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
     so_lora.main([*given, "--dry_run"])
@@ -53,3 +57,5 @@ def test_the_script_trains_and_previews_it(sdxl, small_objects, tmp_path, capsys
     assert [scheduler.config.beta_end for scheduler in used] == [0.012] * 2  # the base's own
     assert read_lora(tmp_path / "so_lora.safetensors").base == "SDXL-inpainting (sdxl0)"
     assert (tmp_path / "previews" / "00000002.png").is_file()
+    validated = list(map(json.loads, (tmp_path / "validation.jsonl").read_text().splitlines()))
+    assert [line.keys() for line in validated] == [{"step", "denoise", "csd"}] * 2

@@ -60,10 +60,15 @@ def test_only_the_chosen_part_learns(miniature, small_objects, tmp_path, part):
         "ema_decay": 0,
         "log_every": 1,
         "preview_every": 12,
+        "held_out": 16,
+        "validate_every": 6,
     }
     tuning.main([word for name, value in settings.items() for word in (f"--{name}", str(value))])
     log = [line["huber"] for line in map(files.json.loads, (tmp_path / "log.jsonl").read_text().splitlines())]
     assert np.mean(log[-3:]) < np.mean(log[:3])
+    validated = list(map(files.json.loads, (tmp_path / "validation.jsonl").read_text().splitlines()))
+    assert [line["step"] for line in validated] == [6, 12]
+    assert validated[1]["huber"] < validated[0]["huber"]
     before = AutoencoderKL.from_pretrained(miniature / "vae").state_dict()
     after, header = files.read_tensors(tmp_path / "vae.safetensors")
     assert set(after) == set(before)
