@@ -13,9 +13,9 @@ from finesse.tests.web.test_examples import OPEN
 
 
 @pytest.fixture
-def workflow(server, users_files):
+def workflow(opened):
     """An edit in a small box, on the miniature."""
-    return read_json(server.folder / PANEL / FOLDER / "draw_small_object.json")
+    return read_json(opened.server.folder / PANEL / FOLDER / "draw_small_object.json")
 
 
 def composite_box(workflow):
