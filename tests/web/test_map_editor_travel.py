@@ -93,7 +93,7 @@ def test_a_large_drawing_is_uploaded_and_said(page, client, pixels):
     page.mouse.up()
     page.keyboard.press("h")
     keep(frame)
-    page.get_by_text("no longer self-contained").first.wait_for()
+    page.get_by_text("The workflow alone no longer contains it").first.wait_for()
     patch = drawings(page)[0]["maps"]["0"]
     assert "png" not in patch
     folder, name = patch["file"].split("/")
