@@ -1,4 +1,4 @@
-"""How good the miniature is, on scenes it never saw: its VAE, its judges, its pictures and its inpainting.
+"""Measures the miniature on scenes that it never saw: its VAE, judges, pictures and inpainting.
 
 python -m finesse.benchmarks.miniature    # writes docs/results/miniature.json and miniature.png
 """
@@ -38,7 +38,7 @@ CHUNK = 16
 
 @dataclass
 class Arguments:
-    """What to measure, and how much of it."""
+    """Settings: what to measure, and how much of it."""
 
     weights: str = option(str(networks.WEIGHTS), "folder of the miniature")
     scenes: int = option(1000, "test scenes for the VAE and the judges")
@@ -59,7 +59,7 @@ class MiniatureExam:
 
     @torch.no_grad()
     def right(self, pixels: Tensor, boxes: Tensor, thing: Tensor, head: str = "thing") -> Tensor:
-        """Whether the classifier reads in each box what is meant, bool (B,)."""
+        """Tell whether the classifier reads in each box what is meant; bool (B,)."""
         parts = zip(pixels.split(CHUNK), boxes.split(CHUNK), strict=True)
         read = [self.classifier(judges.crop(*part))[head].argmax(dim=1) for part in parts]
         return torch.cat(read) == thing

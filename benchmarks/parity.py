@@ -1,4 +1,4 @@
-"""How far ComfyUI and diffusers are apart on the same weights, noise, text and steps, on the CPU in float32.
+"""Measures the difference of ComfyUI and diffusers on the same weights, noise, text and steps, in float32.
 
     COMFYUI_PATH=... python -m finesse.benchmarks.parity [DIR]
 
@@ -58,7 +58,7 @@ def import_comfyui() -> None:
 
 @dataclass
 class Given:
-    """What both sides start from."""
+    """The inputs that both sides start from."""
 
     noise: Tensor  # (1, 4, h, w), unit variance
     image: Tensor  # (1, H, W, 3) in [0, 1]

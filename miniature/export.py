@@ -68,7 +68,7 @@ CARDS = {
 
 @dataclass
 class Arguments:
-    """What to ship, and what to tell of it."""
+    """Settings: what to ship, and what to tell about it."""
 
     folder: str = option("runs/64", "where it was trained")
     target: str = option(str(WEIGHTS), "folder to write, anew")

@@ -1,4 +1,4 @@
-"""Where the miniature's weights lie."""
+"""Paths of the miniature's weights."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Where the nodes stand in ComfyUI's node library."""
+"""The nodes' categories in ComfyUI's node library."""
 
 SMALL_OBJECTS = "Finesse/small objects"
 CONDITION_MAPS = "Finesse/condition maps"

@@ -1,4 +1,4 @@
-"""What FG-DM is measured with: the models, the prompts, and the ways to a picture of many objects."""
+"""The models, the prompts and the ways to a picture of many objects that FG-DM is measured with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long FG-DM takes at full size, against stock pictures that a segmenter looks at.
+"""Measures how long FG-DM takes at full size, against stock pictures that a segmenter judges.
 
     python -m finesse.benchmarks.fgdm.speed --random sd15    # writes docs/results/fgdm_speed.json
     python -m finesse.benchmarks.fgdm.speed --base sd15 --picture_steps 50
@@ -58,7 +58,7 @@ Ways = Mapping[str, Callable[[], object]]
 
 @dataclass
 class Arguments:
-    """What to measure, and how often."""
+    """Settings: what to measure, and how often."""
 
     base: str = option("", "folder of the text-to-image model, in diffusers' layout")
     random: str = option("", "sd15: a full-size model with random weights in place of --base")
@@ -135,7 +135,7 @@ class FullSizeStudio:
         return torch.cat([sampling.decode(self.base.vae, part) for part in latents.split(rows)])
 
     def _inputs(self, seeds: int, resolution: int) -> tuple[Tensor, Tensor, Tensor]:
-        """What `sample` reads: the text, no text, and noise."""
+        """The inputs of `sample`: the text, the empty text, and noise."""
         side = resolution // self.base.cell
         noise = sampling.noise_for(range(seeds), (PLAIN, side, side), self.device)
         return self.base.embed([PROMPT]).context.expand(seeds, -1, -1), self.empty, noise

@@ -45,7 +45,7 @@ NETWORKS = ("unet", "vae", "text_encoder", "judges")  # what all methods share
 
 @dataclass
 class Arguments:
-    """What to measure."""
+    """Settings: what to measure."""
 
     tables: str = option("2, 3, 4, downstream", "tables to make")
     prompts: int = option(500, "held-out prompts of 4 to 8 objects")
@@ -83,7 +83,7 @@ class Bench:
     def rows(
         self, name: str, make: Callable[[list[ScenePrompt], list[int]], dict[str, Tensor]], **causes: object
     ) -> dict[str, Tensor]:
-        """Of each prompt with each of MOST_SEEDS seeds what `make` makes, (P, MOST_SEEDS, …), in parts."""
+        """Call `make` for each prompt with each of MOST_SEEDS seeds, in parts; -> (P, MOST_SEEDS, …)."""
         parts = []
         for start in range(0, len(self.prompts), PART):
             some = self.prompts[start : start + PART]
@@ -106,7 +106,7 @@ class Bench:
         return self.rows("stock", make)
 
     def maps(self, steps: int) -> dict[str, Tensor]:
-        """Of the factor's maps labels, recall, unasked, rank and, after half of the steps, halfway_rank.
+        """Read the factor's maps: labels, recall, unasked, rank and, after half of the steps, halfway_rank.
 
         Each (P, 10), labels (P, 10, H, W).
         """
@@ -155,7 +155,7 @@ class Bench:
 
 
 def early_stopped(found: dict[str, Tensor], config: MapStudioConfig) -> tuple[Tensor, Tensor]:
-    """What early stop ends with: the chosen seed of each prompt (P,), and how many steps it took (P,).
+    """Stop early: the chosen seed of each prompt (P,), and the number of steps that it took (P,).
 
     Candidates do not depend on one another, so those of a full run tell it exactly.
     """

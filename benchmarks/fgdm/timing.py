@@ -1,4 +1,4 @@
-"""How long a prompt takes: stock pictures under a segmenter, and FG-DM's maps with one picture."""
+"""Times a prompt: stock pictures with a segmenter, and FG-DM's maps with one picture."""
 
 from __future__ import annotations
 

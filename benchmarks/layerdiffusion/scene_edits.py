@@ -1,4 +1,4 @@
-"""What LayerDiffusion is measured with: edits of the miniature's scenes, and who judges the results."""
+"""Edits of the miniature's scenes that LayerDiffusion is measured on, and the jury that judges them."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class EditJury:
 
     @torch.no_grad()
     def verdicts(self, pixels: Tensor, edit: SceneEdit) -> dict[str, Tensor]:
-        """Of pictures (B, 3, H, W) in [0, 1] whether each of CHECKS holds, `text`, `similarity`; (B,) each.
+        """Judge pictures (B, 3, H, W) in [0, 1]: each of CHECKS, `text` and `similarity`; (B,) each.
 
         action: the subject does, or has the colour of, what was asked. text: the share of subject, action
         and place in the prompt that are right. similarity: 1 less the mean difference from the reference
@@ -136,7 +136,7 @@ class EditJury:
         return {name: torch.tensor(values) for name, values in rows.items()}
 
     def _read(self, picture: Tensor, labels: Tensor, edit: SceneEdit) -> dict[str, bool]:
-        """Of the largest object whether thing, action and identity are right."""
+        """Judge the largest object: whether thing, action and identity are right."""
         subject, crop = edit.subject, self._largest(picture, labels)
         if crop is None:
             return {"thing": False, "action": False, "identity": False}

@@ -1,4 +1,4 @@
-"""How long LayerDiffusion takes at full size, against Imagic as diffusers' community pipeline does it.
+"""Measures how long LayerDiffusion takes at full size, against Imagic in diffusers' community pipeline.
 
     python -m finesse.benchmarks.layerdiffusion.speed --random sd15    # writes docs/results/
     python -m finesse.benchmarks.layerdiffusion.speed --base sd15 --gradient_checkpointing
@@ -63,7 +63,7 @@ T = TypeVar("T")
 
 @dataclass
 class Arguments:
-    """What to measure."""
+    """Settings: what to measure."""
 
     random: str = option("", "sd15: a full-size model with random weights in place of --base")
     steps_timed: int = option(0, "steps to time of each phase, after a first one; 0: all that are asked for")
@@ -75,7 +75,7 @@ class Arguments:
 
 @dataclass(frozen=True)
 class Cost:
-    """Of an edit: seconds of what is done once, seconds a step of each phase, peak memory (0 on a CPU)."""
+    """The cost of an edit: seconds done once, seconds a step of each phase, peak memory (0 on a CPU)."""
 
     once: float
     paces: Paces
@@ -242,7 +242,7 @@ def computing(work: Callable[[], object], device: torch.device) -> float:
 
 
 def cost_of(way: Way, counts: Counts, device: torch.device) -> Cost:
-    """What an edit costs that goes so many steps; on a GPU another one has warmed up before."""
+    """Measure the cost of an edit of so many steps; on a GPU another edit warms up first."""
     on_gpu, paces = device.type == "cuda", {}
     if on_gpu:
         way(WARM_UP)

@@ -42,7 +42,7 @@ EMBEDDING_STEPS, FINE_TUNING_STEPS = (20, 50, 100, 200), (10, 25, 50, 100)
 
 @dataclass
 class Arguments:
-    """What to measure."""
+    """Settings: what to measure."""
 
     tables: str = option("ablation, peer, steps, speed", "tables to make")
     edits: int = option(100, "edits of scenes that training never saw")

@@ -1,4 +1,4 @@
-"""Who reads what was drawn in a box: the miniature's judge, or CLIP for a real model's pictures."""
+"""Juries that read what was drawn in a box: the miniature's judge, or CLIP for a real model's pictures."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class ClipJury(BoxJury):
         return torch.cat(found)
 
     def _cuts(self, pixels: Tensor) -> list[Tensor]:
-        """What is in the boxes, (3, height, width) each."""
+        """Cut out the boxes, (3, height, width) each."""
         places = self.boxes.boxes.int().tolist()
         return [row[:, y:y2, x:x2] for row, (x, y, x2, y2) in zip(pixels, places, strict=True)]
 

@@ -1,4 +1,4 @@
-"""How fast SO-LoRA trains, against a loop of the kind that the paper's authors published.
+"""Measures how fast SO-LoRA trains, against a loop like the one that the paper's authors published.
 
     python -m finesse.benchmarks.soediff.speed --random sd15-inpainting    # writes docs/results/speed.json
     python -m finesse.benchmarks.soediff.speed --base sd15-inpainting --batch_size 16
@@ -49,7 +49,7 @@ LABELS = ("dog", "cup", "car", "kite")
 
 @dataclass
 class Arguments:
-    """How long to measure, and on what."""
+    """Settings: how long to measure, and on what."""
 
     random: str = option("", f"a full-size model with random weights in place of --base: {', '.join(UNETS)}")
     steps_timed: int = option(20, "steps to time of each loop, after a warm-up")

@@ -43,7 +43,7 @@ OURS = {"base": "base", "all": "soediff"}  # rows of Table 3 by their names in T
 
 @dataclass
 class Arguments:
-    """How much to measure."""
+    """Settings: how much to measure."""
 
     boxes: int = option(500, "held-out boxes")
     data: str = option("", "a split of curated data, DATA/test; empty is the miniature's test scenes")
@@ -95,7 +95,7 @@ def curated(data: str, sides: tuple[float, float]) -> Iterator[Sample]:
 
 
 def draw(studio: BoxStudio, method: Method, boxes: BoxPictures, prompt: str, seed: int) -> Tensor:
-    """What a method makes of every box; outside the boxes the pictures are the given ones."""
+    """Draw every box with a method; outside the boxes the pictures are the given ones."""
     made = []
     for start in tqdm(range(0, len(boxes), CHUNK), leave=False):
         part = boxes.part(slice(start, start + CHUNK))
@@ -123,7 +123,7 @@ def measure(
 
 
 def close_ups(pixels: Tensor, boxes: BoxPictures) -> Tensor:
-    """What is around the first boxes: windows of 3/8 of the side."""
+    """Cut out windows of 3/8 of the side around the first boxes."""
     size = pixels.shape[-1]
     places = windows(boxes.boxes[:SHOWN], size, 3 * size // 8).int().tolist()
     return torch.stack([row[:, y:y2, x:x2] for row, (x, y, x2, y2) in zip(pixels, places, strict=False)])

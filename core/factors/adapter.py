@@ -27,7 +27,7 @@ GROUPS = 32
 
 
 class FactorAdapter(nn.Module):
-    """What both kinds are: a 3x3 convolution, then per level two residual blocks, the first one halving.
+    """Both kinds of adapter: a 3x3 convolution, then two residual blocks a level, the first one halving.
 
     widths: of the base's encoder levels; (320, 640, 1280, 1280) for SD1.x, (320, 640, 1280) for SDXL.
     operations: where the layers are taken from, `torch.nn` or a namespace like it, such as `comfy.ops`'s.
@@ -218,7 +218,7 @@ class Factor(nn.Module):
 
 
 def _likeness(adapter: FactorAdapter) -> str:
-    """What the adapters of one factor have in common, in words."""
+    """Describe what the adapters of one factor have in common."""
     reads = f" and a time embedding of {adapter.time_width}" if isinstance(adapter, TimestepAdapter) else ""
     return f"a {adapter.kind} adapter with levels of {', '.join(map(str, adapter.widths))} channels{reads}"
 
@@ -266,7 +266,7 @@ KINDS: tuple[type[FactorAdapter], ...] = (TimestepAdapter, PlainAdapter)
 
 
 def _arguments(kind: type[FactorAdapter], tensors: Mapping[str, Tensor]) -> dict[str, Any]:
-    """What the constructor needs to be told, as far as the tensors say it."""
+    """The constructor's arguments, as far as the tensors tell them."""
     matches = (re.match(r"body\.(\d+)\.", key) for key in tensors)
     blocks = 1 + max((int(match[1]) for match in matches if match), default=0)
     arguments: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Attention distillation: an adapted model shall look where the plain one looks (FG-DM, eq. 7).
+"""Attention distillation: an adapted model learns to look where the plain one looks (FG-DM, eq. 7).
 
     L_KL = sum over {self, cross} KL( sum_l g(A_teacher_l) || sum_l g(A_student_l) )
 

@@ -26,7 +26,7 @@ SEGMENTATION = "segmentation"
 
 @dataclass(frozen=True, kw_only=True)
 class FactorInfo:
-    """What a factor's header tells. Raises ValueError for a field that is empty or of another type.
+    """The facts in a factor's header. Raises ValueError for a field that is empty or of another type.
 
     condition: what the maps are: segmentation, depth, normal, sketch, pose or a name of one's own.
     palette: the colours' name; a segmentation factor needs one. base: the base model in words, such as SD1.x.

@@ -26,7 +26,7 @@ Judge = Callable[[Tensor], Sequence[int]]
 
 @dataclass(frozen=True)
 class RecallJudge:
-    """How candidates are judged, and which of them go on.
+    """Judges candidates and decides which of them go on.
 
     wanted, minimal_area: see `ranked`. keep: how many of a pass go on after half of the steps; 0 for all.
     stop_at: no further pass is drawn once a map has this recall.
@@ -127,7 +127,7 @@ class Rows:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all rows still go on."""
+        """True while all rows still go on."""
         return len(self.kept) == self.count
 
     def spread(self, part: Tensor) -> Tensor:
@@ -138,7 +138,7 @@ class Rows:
 
     @property
     def is_due(self) -> bool:
-        """Whether it is time to judge."""
+        """True when it is time to judge."""
         return self.judge is not None and self.level <= self.judged_at * (1 + CLOSE)
 
     def drop(self, clean: Tensor) -> None:
@@ -147,5 +147,5 @@ class Rows:
         self.kept = sorted(judge(clean))
 
     def reading(self, parent: Trajectory) -> Callable[[float], Tensor]:
-        """What the kept rows read of a parent that has a latent for each row, by level."""
+        """The latents of a parent that the kept rows read, by level; the parent has one for each row."""
         return lambda level: parent.after(level)[self.kept]

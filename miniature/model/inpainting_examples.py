@@ -1,4 +1,4 @@
-"""What the inpainting twin learns from: scenes with a hole of ordinary size, as stock inpainting models do.
+"""Examples for the inpainting twin: scenes with a hole of ordinary size, as stock inpainting models see.
 
 Holes are never small, so that the twin has the weakness which SOEDiff cures.
 """

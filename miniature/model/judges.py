@@ -42,7 +42,7 @@ class Residual(nn.Module):
 
 
 class Classifier(nn.Module):
-    """What a crop shows: thing, colour and action."""
+    """Names what a crop shows: thing, colour and action."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What the miniature's stages learn from: scenes and maps, encoded once and kept on disk."""
+"""Scenes and maps for the miniature's stages of training, encoded once and kept on disk."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from . import inpainting_examples, networks
 
 @dataclass
 class StageArguments:
-    """Where and on what to train."""
+    """Settings: where and on what to train."""
 
     stage: str = option("", "what to train, one of the stages above")
     folder: str = option("runs/64", "checkpoints, previews, logs, caches and weights")

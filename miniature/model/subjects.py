@@ -1,4 +1,4 @@
-"""What LayerDiffusion's photos need of the miniature: one large subject, what it does, and an empty place.
+"""Teaches the miniature LayerDiffusion's photos: one large subject, what it does, and an empty place.
 
 The UNet that everything else here stands on draws many small things; a LoRA on it, as ordinary as those that
 users put on their models, teaches it people who do what the prompt says, and places without anybody.

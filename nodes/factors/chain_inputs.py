@@ -1,4 +1,4 @@
-"""What *Sample Condition Maps* makes of its inputs, and what it refuses."""
+"""Reads and checks the inputs of *Sample Condition Maps*."""
 
 from __future__ import annotations
 

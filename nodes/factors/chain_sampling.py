@@ -160,7 +160,7 @@ class ChainSampler:
         return lambda clean: self.stop.survivors(pixels_of(decoded(self.vae, clean), "maps"), seeds)
 
     def _is_read_along(self, link: ChainLink) -> bool:
-        """Whether a child reads the factor's latents while they are sampled."""
+        """True if a child reads the factor's latents while they are sampled."""
         return self.together and any(link.info.condition in other.info.parents for other in self.chain)
 
     def _finished(self, latents: Tensor) -> Trajectory:

@@ -226,7 +226,7 @@ def _collected(sampler: ChainSampler, batches: list[Batch], seeds: list[int]) ->
 
 
 def report(sampler: ChainSampler, batches: list[Batch], seeds: list[int]) -> str:
-    """What was drawn, and what early stop made of it."""
+    """Report what was drawn, and what early stop skipped."""
     names = [link.info.condition for link in sampler.chain]
     left = [place for batch in batches for place in batch.places]
     lines = [f"{len(left)} candidates with maps of {', '.join(names)}, from seed {seeds[0]} on."]
@@ -236,7 +236,7 @@ def report(sampler: ChainSampler, batches: list[Batch], seeds: list[int]) -> str
     if dropped := tried - len(left):
         lines.append(f"{dropped} of {tried} were dropped after half of the steps.")
     if tried < len(seeds):
-        lines.append(f"{len(seeds) - tried} of {len(seeds)} were not begun, for the recall was reached.")
+        lines.append(f"{len(seeds) - tried} of {len(seeds)} were skipped: the target recall was reached.")
     best = min((batch.candidates[0] for batch in batches), key=lambda c: (-c.recall, -c.area, c.seed))
     missing = f"; it lacks {', '.join(best.missing)}" if best.missing else ""
     lines.append(f"The best, seed {best.seed}, shows {best.recall:.0%} of the objects{missing}.")

@@ -74,7 +74,7 @@ def _shared(entries: Conditioning, left_out: Sequence[str]) -> dict[str, Any]:
 
 
 def _reaches(values: Mapping[str, Any], part: Tensor, region: Region) -> bool:
-    """Whether an entry holds anywhere in `part`."""
+    """True if an entry holds anywhere in `part`."""
     inside = _masked(values, part)
     if area := area_of(values, region):
         height, width, y, x = (side * region.cell for side in area)

@@ -127,7 +127,7 @@ def test_drawing_stops_after_the_pass_that_reaches_the_recall(draw, factors):
         found = draw(factors("segmentation"), **{**JUDGED, "count": 6}, per_pass=2, stop_at=goal)
         assert found.seeds == whole.seeds[:drawn]
         torch.testing.assert_close(found.maps, whole.maps[:drawn], rtol=0, atol=1e-3)
-        stopped = f"{6 - drawn} of 6 were not begun, for the recall was reached."
+        stopped = f"{6 - drawn} of 6 were skipped: the target recall was reached."
         assert (stopped in found.report) == (drawn < 6)
         best = ranks(found.maps, found.seeds)[0]
         assert f"The best, seed {best.seed}, shows {best.recall:.0%} of the objects" in found.report
