@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import finesse
 import pytest
+from finesse.tests.coroutines import awaited
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -31,7 +31,7 @@ def load(monkeypatch):
         nodes.FinesseExtension = lambda: "the nodes"
         monkeypatch.setitem(sys.modules, "comfyui_version", module)
         monkeypatch.setitem(sys.modules, "finesse.nodes", nodes)
-        return asyncio.run(finesse.comfy_entrypoint())
+        return awaited(finesse.comfy_entrypoint())
 
     return run
 

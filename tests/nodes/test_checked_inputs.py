@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import math
 import re
@@ -10,6 +9,7 @@ from collections import Counter
 
 import pytest
 from finesse.benchmarks import parity
+from finesse.tests.coroutines import awaited
 
 LINKED = object()  # in place of pictures, models and the like
 
@@ -23,7 +23,7 @@ def nodes():
     parity.import_comfyui()
     from finesse.nodes import FinesseExtension
 
-    return asyncio.run(FinesseExtension().get_node_list())
+    return awaited(FinesseExtension().get_node_list())
 
 
 def cases():

@@ -1,6 +1,5 @@
 """The miniature in ComfyUI: any size loads, stock nodes take it, and a bad folder is named."""
 
-import asyncio
 import shutil
 
 import pytest
@@ -8,6 +7,7 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from finesse.core import files
 from finesse.miniature.model import networks
+from finesse.tests.coroutines import awaited
 
 ATTENTION = "CrossAttnDownBlock2D", "CrossAttnUpBlock2D"
 PLAIN = "DownBlock2D", "UpBlock2D"
@@ -213,8 +213,8 @@ def test_a_setting_that_comfyui_cannot_follow_is_named(broken, monkeypatch, part
 def test_the_extension_offers_the_loader(miniature):
     from finesse.miniature.comfy import loaders as nodes
 
-    extension = asyncio.run(nodes.comfy_entrypoint())
-    loaders = [node.define_schema() for node in asyncio.run(extension.get_node_list())]
+    extension = awaited(nodes.comfy_entrypoint())
+    loaders = [node.define_schema() for node in awaited(extension.get_node_list())]
     names = [schema.node_id.removeprefix("FinesseMiniature") for schema in loaders]
     assert names == ["Loader", "ControlNet", "Segmenter"]
     assert loaders[0].inputs[0].options == ["text-to-image", "inpainting", "subjects"]

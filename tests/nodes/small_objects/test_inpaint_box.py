@@ -1,12 +1,11 @@
 """*Inpaint Small Box* and *Composite Box* in this process, on ComfyUI's own modules."""
 
-import asyncio
-
 import pytest
 import torch
 import torch.nn.functional as F
 from finesse.core.small_objects.boxes import Box
 from finesse.miniature.model import networks
+from finesse.tests.coroutines import awaited
 from finesse.tests.nodes.stand_ins import BOX, FIVE, SETTINGS, PoolingVAE, WordCLIP, cond
 
 
@@ -230,7 +229,7 @@ def test_report_reads_the_model(inpaint):
 def test_the_pack_registers_its_nodes(comfy):
     from finesse.nodes import FinesseExtension
 
-    ids = [node.define_schema().node_id for node in asyncio.run(FinesseExtension().get_node_list())]
+    ids = [node.define_schema().node_id for node in awaited(FinesseExtension().get_node_list())]
     assert ids == [
         "FinesseInpaintSmallBox",
         "FinesseCompositeBox",
