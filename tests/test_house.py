@@ -128,16 +128,6 @@ def test_no_files_import_each_other_in_a_circle(imports):
     assert circle(imports) is None
 
 
-def test_no_two_classes_share_a_name():
-    """But for `Arguments`, which each script has of its own."""
-    homes = {}
-    for path in (path for room in ROOMS for path in files_of(room)):
-        for node in ast.parse(path.read_text("utf-8")).body:
-            if isinstance(node, ast.ClassDef) and node.name != "Arguments":
-                homes.setdefault(node.name, []).append(path.relative_to(ROOT).as_posix())
-    assert {name: found for name, found in homes.items() if len(found) > 1} == {}
-
-
 def test_a_circle_is_found():
     assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
     assert circle({"a": {"b", "c"}, "b": {"c"}}) is None
