@@ -48,5 +48,5 @@ def test_an_sdxl_reads_pooled_text_and_size(trainable, factor_control):
     torch.testing.assert_close(found.detach(), in_comfyui(model, y=labels), rtol=0, atol=1e-5)
     assert (found.detach() - in_comfyui(model, y=0 * labels)).abs().max() > 1e-4
     assert cond.grad.abs().max() > 0
-    with pytest.raises(ValueError, match="model reads a pooled text"):
+    with pytest.raises(ValueError, match="model also reads a pooled text"):
         trainable(model)

@@ -101,7 +101,7 @@ def test_an_edit_of_another_model_is_still_refused(edit_of, quantised):
     model = quantised(small_sdxl())
     name = f"diffusion_model.{LAYERS[0]}.diff"
     with pytest.raises(
-        ValueError, match=rf"its weight {name} is of shape \[64, 32\], for a layer .* \[64, 64\]"
+        ValueError, match=rf"its weight {name} is of shape \[64, 32\], but the model.s weight is \[64, 64\]"
     ):
         edit_of(model, {name: torch.zeros(64, 32)})
 

@@ -316,7 +316,7 @@ def _of_another_model(path):
         (_without_processor, "spoiled cannot be loaded: preprocessor_config.json is missing; put"),
         (_pickled, "spoiled cannot be loaded: .*no file named model.safetensors"),
         (_of_a_text_model, "config.json is of a bert, which does no semantic segmentation"),
-        (_with_code, "spoiled cannot be loaded: it needs code of its own, which is never run"),
+        (_with_code, "spoiled cannot be loaded: it needs its own code, which is never run"),
         (_cut_short, "spoiled cannot be loaded: "),
     ],
 )
