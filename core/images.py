@@ -1,10 +1,11 @@
-"""Checks pictures and masks as ComfyUI gives them, and converts them to bytes."""
+"""Checks, resizes and converts to bytes pictures and masks as ComfyUI gives them."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+LANCZOS_LOBES = 3
 PLACEHOLDER_SIDE = 64  # side of the all-zero mask that Load Image gives for a picture without alpha
 ROUNDING = 0.5 / 255  # how far rounding, as in a blur, may carry a mask past 0 and 1; no picture shows it
 
@@ -63,3 +64,20 @@ def unit_mask(mask: Tensor) -> Tensor:
             "overshoots: scale it by bilinear or area instead, or put Threshold Mask after it."
         )
     return mask.clamp(0, 1)
+
+
+def resize_lanczos(pixels: Tensor, width: int, height: int) -> Tensor:
+    """Resize pictures (B, H, W, C) by Lanczos' filter as Pillow does, but without rounding to bytes."""
+    rows = _lanczos_weights(pixels.shape[1], height).to(pixels)
+    columns = _lanczos_weights(pixels.shape[2], width).to(pixels)
+    return torch.einsum("bhwc,ih,jw->bijc", pixels, rows, columns).clamp(0, 1)
+
+
+def _lanczos_weights(old: int, new: int) -> Tensor:
+    """Share (new, old) that each old pixel of a row has in each new one."""
+    stretch = max(1.0, old / new)  # a smaller picture averages over more pixels
+    centres = (torch.arange(new, dtype=torch.float64) + 0.5) * old / new
+    distance = (torch.arange(old, dtype=torch.float64) + 0.5 - centres[:, None]) / stretch
+    weights = torch.sinc(distance) * torch.sinc(distance / LANCZOS_LOBES)
+    weights = torch.where(distance.abs() < LANCZOS_LOBES, weights, 0.0)
+    return weights / weights.sum(dim=1, keepdim=True)

@@ -9,7 +9,7 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ..core.small_objects.region import PlannedEdit, pad_to_window
+from ..core.small_objects.region import PlannedEdit, cut_window
 
 MAX_SIDE = 16384  # largest side of a picture, as in ComfyUI's own nodes
 
@@ -37,9 +37,8 @@ def encode_edit(
     vae: Any, image: Tensor, edit: PlannedEdit, noise_mask: bool
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Encode the latent for the sampler, and the values that an inpainting conditioning also needs."""
-    window, visible = edit.region.window, edit.region.visible
-    pixels = pad_to_window(image[visible.index][..., :3], window)
-    mask = edit.region.alpha.unsqueeze(1).to(pixels)  # BHW -> B1HW
+    pixels = cut_window(image, edit.region)
+    mask = edit.mask.unsqueeze(1).to(pixels)  # BHW -> B1HW
     # the arithmetic of core's InpaintModelConditioning, so that models see what they see there
     keep = (1.0 - mask.round()).movedim(1, -1)  # B1HW -> BHW1
     masked = (pixels - 0.5) * keep + 0.5

@@ -1,8 +1,7 @@
 """Boxes in pixels: clipping, snapping to the latent grid, the crop window, the effective area.
 
-A `Box` is core's BOUNDING_BOX (x, y, width, height in pixels, origin top left). A *cell* is the
-number of pixels under one latent value, i.e. the VAE's own scale: 8 for Stable Diffusion, never
-assumed here. `parse_boxes` reads what the box picker and *Create Bounding Boxes* put out.
+A `Box` is core's BOUNDING_BOX (x, y, width, height in pixels, origin top left). A `Grid` is what a
+model sees of the pixels. `parse_boxes` reads what the box picker and *Create Bounding Boxes* put out.
 """
 
 from __future__ import annotations
@@ -120,6 +119,30 @@ def _window_span(start: int, end: int, limit: int, side: int, cell: int) -> tupl
 
 
 @dataclass(frozen=True)
+class Grid:
+    """The grid that a model lays over a picture, in pixels.
+
+    cell: pixels under one latent value, i.e. the VAE's own scale. patch: latent values along a side of a
+    transformer's token, 1 for a UNet. levels: of a UNet, each half as fine as the one before, 1 for a
+    transformer.
+    """
+
+    cell: int
+    patch: int = 1
+    levels: int = 1
+
+    @property
+    def token(self) -> int:
+        """Side of the smallest square that the model edits whole."""
+        return self.cell * self.patch
+
+    @property
+    def coarsest(self) -> int:
+        """Side of a cell at the lowest level."""
+        return self.token << (self.levels - 1)
+
+
+@dataclass(frozen=True)
 class LabelledBox:
     """A box and the text that describes what belongs in it; "" leaves the choice to the main prompt.
 
@@ -195,34 +218,39 @@ def _is_finite_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def effective_area(box: Box, cell: int, levels: int) -> list[tuple[float, float]]:
-    """Compute the box's width and height in cells at each of a UNet's `levels`, finest first.
+def effective_area(box: Box, grid: Grid) -> list[tuple[float, float]]:
+    """Compute the box's width and height in cells at each of the grid's levels, finest first.
 
-    Each level halves the one before. Under one cell at the last level an inpainting model tends to
-    leave the object out (SOEDiff, section 3).
+    Under one cell at the last level an inpainting model tends to leave the object out (SOEDiff, section 3).
     """
-    return [(box.width / (cell << level), box.height / (cell << level)) for level in range(levels)]
+    sides = [grid.token << level for level in range(grid.levels)]
+    return [(box.width / side, box.height / side) for side in sides]
 
 
-def grade_effective_area(box: Box, cell: int, levels: int) -> Literal["green", "amber", "red"]:
+def grade_effective_area(box: Box, grid: Grid) -> Literal["green", "amber", "red"]:
     """Grade a box: red under one cell at the last level, amber under two; the box picker shows the same."""
-    smallest = min(effective_area(box, cell, levels)[-1])
+    smallest = min(effective_area(box, grid)[-1])
     return "red" if smallest < 1 else "amber" if smallest < 2 else "green"
 
 
-def describe_effective_area(box: Box, cell: int, levels: int, name: str = "box") -> str:
-    """Describe the effective area in a paragraph, with a remark if the last level has under two cells."""
-    sizes = ", ".join(f"{width:g}×{height:g}" for width, height in effective_area(box, cell, levels))
-    text = f"{name}: {box}; cells per UNet level: {sizes}."
-    side = cell << (levels - 1)
-    grade = grade_effective_area(box, cell, levels)
+def describe_effective_area(box: Box, sampled: Box, grid: Grid, name: str = "box") -> str:
+    """Describe the effective area in a paragraph, with a remark if the last level has under two cells.
+
+    box: in the picture. sampled: the same in the window as it is sampled.
+    """
+    sizes = ", ".join(f"{width:g}×{height:g}" for width, height in effective_area(sampled, grid))
+    is_unet, side = grid.levels > 1, grid.coarsest
+    text = f"{name}: {box}"
+    if (sampled.width, sampled.height) != (box.width, box.height):
+        text += f", sampled at {sampled.width}×{sampled.height} px"
+    text += f"; {'cells per UNet level' if is_unet else 'cells of the model'}: {sizes}."
+    where = " at the lowest level" if is_unet else ""
+    grade = grade_effective_area(sampled, grid)
     if grade == "red":
         return (
-            f"{text} Warning: less than one cell at the lowest level, so the object may be left out or "
-            f"misshapen; make the box at least {side}×{side} px, or enlarge the picture first."
+            f"{text} Warning: less than one cell{where}, so the object may be left out or misshapen; set "
+            f"scale to auto or larger, or make the box at least {side}×{side} px."
         )
     if grade == "amber":
-        return (
-            f"{text} Less than two cells at the lowest level: shapes come out better from {2 * side} px on."
-        )
+        return f"{text} Less than two cells{where}: shapes come out better from {2 * side} px on."
     return text

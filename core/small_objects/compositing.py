@@ -19,7 +19,7 @@ def composite(
     """Put the edited window into the original image.
 
     original: (B or 1, H, W, 3 or 4), a fourth channel is kept. edited: (B, h, w, 3 or 4), the decoded
-    result at the window's size. feather: pixels inside the region over which the edit fades in.
+    result at the sampled size. feather: pixels inside the region over which the edit fades in.
     match_ring: first correct the edit's colours by `match_colours`. Returns (B, H, W, channels of the
     original) in the original's dtype; every value where `region.alpha` is 0 is the original's, bit
     for bit. Raises ValueError for sizes or batches that do not belong together.
@@ -32,13 +32,25 @@ def composite(
     result = original.repeat(edited.shape[0] // original.shape[0], 1, 1, 1)
     inside = result[visible.index]  # a view
     old = inside[..., :3]
-    new = edited[:, : visible.height, : visible.width, :3].to(original.device, dtype)
+    edited = _unscaled(edited[..., :3].to(original.device, dtype), region)
+    new = edited[:, : visible.height, : visible.width]
     if match_ring:
-        new = match_colours(new, old.to(dtype), _ring(alpha, region.cell))
+        new = match_colours(new, old.to(dtype), _ring(alpha, _ring_width(region)))
     weight = (alpha * feather_ramp(alpha, feather)).unsqueeze(-1).to(dtype)  # BHW -> BHW1
     blended = torch.lerp(old.to(dtype), new, weight).to(original.dtype)
     inside[..., :3] = torch.where(weight > 0, blended, old)
     return result
+
+
+def _unscaled(edited: Tensor, region: Region) -> Tensor:
+    """The edited window at its size in the image: by area where it shrinks."""
+    if region.scaled is None:
+        return edited
+    size = (region.window.height, region.window.width)
+    shrinks = edited.shape[1] >= size[0]
+    pixels = edited.movedim(-1, 1)  # BHWC -> BCHW
+    mode = {"mode": "area"} if shrinks else {"mode": "bicubic"}
+    return F.interpolate(pixels, size, **mode).clamp(0, 1).movedim(1, -1)
 
 
 def fill_from_around(pixels: Tensor, mask: Tensor) -> Tensor:
@@ -102,9 +114,14 @@ def match_colours(edited: Tensor, original: Tensor, ring: Tensor) -> Tensor:
     return ((edited - mean_edited) * gain + mean_original).clamp(0, 1)
 
 
-def _ring(alpha: Tensor, cell: int) -> Tensor:
+def _ring_width(region: Region) -> int:
+    """Width of the ring in pixels of the image."""
+    return max(2, RING_CELLS * region.cell * region.window.width // region.sampled_size[0])
+
+
+def _ring(alpha: Tensor, width: int) -> Tensor:
     inside = (alpha > 0).float()
-    ring = (dilate(inside, RING_CELLS * cell) - inside) > 0
+    ring = (dilate(inside, width) - inside) > 0
     if not bool(ring.flatten(1).any(dim=1).all()):
         raise ValueError(
             "colour_match needs pixels around the box, but the region fills the picture; "
@@ -122,11 +139,11 @@ def _check(original: Tensor, edited: Tensor, region: Region) -> None:
             f"original is {width}×{height} px but region was made for an image of "
             f"{region.image_width}×{region.image_height} px; link the same image to both nodes."
         )
-    window = region.window
-    if tuple(edited.shape[1:3]) != (window.height, window.width):
+    width, height = region.sampled_size
+    if tuple(edited.shape[1:3]) != (height, width):
         raise ValueError(
-            f"edited is {edited.shape[2]}×{edited.shape[1]} px but the region's window is "
-            f"{window.width}×{window.height} px; link the decoded result of this region's latent, unscaled."
+            f"edited is {edited.shape[2]}×{edited.shape[1]} px but the region's window is sampled at "
+            f"{width}×{height} px; link the decoded result of this region's latent, as it is."
         )
     batch = edited.shape[0]
     if original.shape[0] not in (1, batch) or region.alpha.shape[0] not in (1, batch):

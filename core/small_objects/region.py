@@ -14,7 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .boxes import Box, union
+from ..images import resize_lanczos
+from .boxes import Box, Grid
+from .window import Scale, plan_window
+
+UNSCALED = Scale()
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,11 +26,12 @@ class Region:
     """Where in an image an edit happened.
 
     image_width, image_height: size of the whole image in pixels.
-    window: the part that was sampled; it may pass the right and bottom edge by less than a cell.
-    boxes: the edited boxes after clipping, growing and snapping.
+    window: the part that was sampled; it may pass the right and bottom edge by less than a token.
+    boxes: the edited boxes after clipping, growing and (if the window is not scaled) snapping.
     alpha: (1 or batch, window.height, window.width) in [0, 1], 0 where nothing may change.
-    cell: pixels under one latent value.
+    cell: pixels of the sampled window under one latent value.
     seeds: of the boxes' noise, as many as boxes, None where a box has none; or empty.
+    scaled: width and height in pixels at which the window was sampled, None for its own.
     """
 
     image_width: int
@@ -36,6 +41,20 @@ class Region:
     alpha: Tensor
     cell: int
     seeds: tuple[int | None, ...] = ()
+    scaled: tuple[int, int] | None = None
+
+    @property
+    def sampled_size(self) -> tuple[int, int]:
+        """Width and height in pixels at which the window was sampled."""
+        return self.scaled or (self.window.width, self.window.height)
+
+    def sampled(self, box: Box) -> Box:
+        """A box of the image as it lies in the sampled window, widened to whole pixels."""
+        (width, height), window = self.sampled_size, self.window
+        x, y = (box.x - window.x) * width // window.width, (box.y - window.y) * height // window.height
+        right = -((window.x - box.right) * width // window.width)
+        bottom = -((window.y - box.bottom) * height // window.height)
+        return Box(x, y, right - x, bottom - y)
 
     @property
     def visible(self) -> Box:
@@ -45,11 +64,19 @@ class Region:
 
 @dataclass(frozen=True, eq=False)
 class PlannedEdit:
-    """A planned edit: its region, one mask a box (as `Region.alpha`), and remarks for the user."""
+    """A planned edit: its region, one mask a box, and remarks for the user.
+
+    masks: (1 or batch, height, width) of the sampled window, in [0, 1], 1 where the model draws.
+    """
 
     region: Region
     masks: list[Tensor]
     notes: list[str]
+
+    @property
+    def mask(self) -> Tensor:
+        """Mask of all boxes."""
+        return torch.stack(self.masks).amax(dim=0)
 
 
 def plan_edit(
@@ -58,16 +85,18 @@ def plan_edit(
     mask: Tensor | None,
     size: tuple[int, int],
     *,
-    cell: int,
+    grid: Grid,
     snap: bool,
     grow: int,
     context: int,
+    scale: Scale = UNSCALED,
 ) -> PlannedEdit:
     """Plan an edit inside `boxes` of an image.
 
     names: what to call each box in messages. mask: (1 or batch, height, width) or None; only what is
-    in a box counts. size: the image's (width, height). cell: the VAE's scale. snap: widen to whole
-    latent cells. grow: pixels added around. context: the window's side in pixels, 0 for the image.
+    in a box counts. size: the image's (width, height). grid: the model's. snap: widen to whole tokens
+    of it. grow: pixels added around. context, scale: see `plan_window`. In a scaled window the image
+    changes in the boxes alone, and `snap` widens only what is sampled.
     Raises ValueError for a box outside the image, without a masked pixel, or on no latent cell.
     """
     width, height = size
@@ -78,24 +107,32 @@ def plan_edit(
             notes.append(f"{name} reaches past the image and was clipped to {clipped}.")
         inner.append(clipped)
         painted.append(clipped if mask is None else _masked_part(mask, clipped, name))
-        grown = painted[-1].grow(grow).clip(width, height)
-        final.append(grown.snap(cell) if snap else grown)
-    window = union(final).window(width, height, context, cell)
-    if context and max(window.width, window.height) > max(context, cell) + cell - 1:
+        final.append(painted[-1].grow(grow).clip(width, height))
+    planned = plan_window(final, size, context, scale, grid)
+    window, scaled = planned.box, (planned.width, planned.height)
+    is_scaled = scaled != (window.width, window.height)
+    if scale.kind == "none" and context and max(scaled) > max(context, grid.token) + grid.token - 1:
         notes.append(f"context {context} px is too small for the boxes: the window is {window}.")
+    if snap and not is_scaled:
+        final = [box.snap(grid.token) for box in final]
 
     visible = window.clip(width, height)
-    masks = [_box_mask(box, mask, visible, window, cell if snap else 1, grow) for box in painted]
+    step = grid.token if snap else 1
+    in_image = [_box_mask(box, mask, visible, window, 1 if is_scaled else step, grow) for box in painted]
+    masks = [snap_mask(_enlarged(each, scaled), step) for each in in_image] if is_scaled else in_image
     for box_mask, box, name in zip(masks, final, names, strict=True):
-        if not bool(to_cells(box_mask, cell).round().any()):
+        if not bool(to_cells(box_mask, grid.cell).round().any()):
             raise ValueError(
-                f"{name} ({box}) covers no latent cell of {cell}×{cell} px: turn snap on, raise grow, "
-                "or paint the mask stronger than 0.5."
+                f"{name} ({box}) covers no latent cell of {grid.cell}×{grid.cell} px: turn snap on, raise "
+                "grow, or paint the mask stronger than 0.5."
             )
-    alpha = torch.stack(masks).amax(dim=0)
+    alpha = torch.stack(in_image).amax(dim=0)
     if mask is not None and _reaches_past(mask, inner):
         notes.append("mask reaches past the box and was cut to it.")
-    return PlannedEdit(Region(width, height, window, tuple(final), alpha, cell), masks, notes)
+    region = Region(
+        width, height, window, tuple(final), alpha, grid.cell, scaled=scaled if is_scaled else None
+    )
+    return PlannedEdit(region, masks, notes)
 
 
 def _reaches_past(mask: Tensor, boxes: Sequence[Box]) -> bool:
@@ -135,6 +172,12 @@ def _box_mask(box: Box, mask: Tensor | None, visible: Box, window: Box, step: in
     return snap_mask(pad_to_window(canvas.unsqueeze(-1), window).squeeze(-1), step)
 
 
+def cut_window(image: Tensor, region: Region) -> Tensor:
+    """Cut the window out of an image (B, H, W, 3 or 4) and scale it: (B, h, w, 3) as it is sampled."""
+    pixels = pad_to_window(image[region.visible.index][..., :3], region.window)
+    return pixels if region.scaled is None else resize_lanczos(pixels, *region.scaled)
+
+
 def pad_to_window(pixels: Tensor, window: Box) -> Tensor:
     """Repeat the last row and column of (batch, h, w, channels) up to the window's size."""
     right, bottom = window.width - pixels.shape[2], window.height - pixels.shape[1]
@@ -142,6 +185,11 @@ def pad_to_window(pixels: Tensor, window: Box) -> Tensor:
         return pixels
     # BHWC -> BCHW -> BHWC
     return F.pad(pixels.movedim(-1, 1), (0, right, 0, bottom), mode="replicate").movedim(1, -1)
+
+
+def _enlarged(mask: Tensor, size: tuple[int, int]) -> Tensor:
+    """(batch, h, w) at `size` (width, height); each pixel gets the largest value of those it touches."""
+    return F.adaptive_max_pool2d(mask, size[::-1])
 
 
 def dilate(mask: Tensor, pixels: int) -> Tensor:

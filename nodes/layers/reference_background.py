@@ -16,7 +16,7 @@ from comfy_api.latest import io
 from torch import Tensor
 from typing_extensions import override
 
-from ...core.small_objects.boxes import Box
+from ...core.small_objects.boxes import Box, Grid
 from ...core.small_objects.compositing import composite, fill_from_around
 from ...core.small_objects.region import PlannedEdit, plan_edit
 from ..categories import LAYERS
@@ -151,7 +151,7 @@ def _without_object(mask: Tensor, cell: int) -> PlannedEdit:
         ["image"],
         (mask > 0).float()[None],
         (width, height),
-        cell=cell,
+        grid=Grid(cell),
         snap=True,
         grow=cell,
         context=0,

@@ -10,9 +10,9 @@ from torch import Tensor
 from typing_extensions import override
 
 from ...core.images import check_image, unit_mask
-from ...core.small_objects.boxes import Box
+from ...core.small_objects.boxes import Box, Grid
 from ...core.small_objects.compositing import composite
-from ...core.small_objects.region import Region, dilate, pad_to_window, plan_edit
+from ...core.small_objects.region import Region, cut_window, dilate, plan_edit
 from ..categories import CONDITION_MAPS
 from ..latents import MAX_SIDE, finite_latent
 from ..types import FinesseRegion
@@ -86,14 +86,13 @@ class PasteObject(io.ComfyNode):
             ["original"],
             (mask > 0).float(),
             (width, height),
-            cell=cell,
+            grid=Grid(cell),
             snap=True,
             grow=grow + rim,
             context=context,
         ).region
-        pixels = pad_to_window(pasted[region.visible.index][..., :3], region.window)
         latent = {
-            "samples": finite_latent(vae.encode(pixels)),
+            "samples": finite_latent(vae.encode(cut_window(pasted, region))),
             "noise_mask": region.alpha.unsqueeze(1),  # BHW -> B1HW
         }
         return io.NodeOutput(pasted, latent, region)

@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from ...core.images import to_bytes
+from ...core.small_objects.boxes import Grid
 from ..page_pictures import picture_for_page
 
 UI_KEY = "finesse_box"
@@ -25,13 +26,19 @@ class Boxes(io.ComfyTypeIO):
         """A widget; in `io.MultiType.Input` it also has a socket for other types."""
 
 
-def picker_data(node: type[io.ComfyNode], image: Tensor, cell: int, levels: int) -> dict[str, Any]:
+def picker_data(node: type[io.ComfyNode], image: Tensor, grid: Grid, model_side: int) -> dict[str, Any]:
     """Data that the picker shows after a run: the first picture, its size, and what the grades need.
 
-    image: (batch, height, width, 3 or 4). cell: pixels under one latent value. levels: of the UNet.
+    image: (batch, height, width, 3 or 4). model_side: in pixels, of the pictures that the model knows.
     """
     height, width = image.shape[1:3]
-    data: dict[str, Any] = {"width": width, "height": height, "cell": cell, "levels": levels}
+    data: dict[str, Any] = {
+        "width": width,
+        "height": height,
+        "token": grid.token,
+        "levels": grid.levels,
+        "model_side": model_side,
+    }
     if node.hidden is not None and node.hidden.unique_id is not None:  # None outside a server
         picture = Image.fromarray(to_bytes(image[0, ..., :3]).cpu().numpy())
         picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))

@@ -12,17 +12,17 @@ from torch import Tensor
 from typing_extensions import override
 
 from ...core.images import check_image, check_mask
-from ...core.small_objects.boxes import Box, LabelledBox, describe_effective_area, parse_boxes
-from ...core.small_objects.region import PlannedEdit, Region, plan_edit
+from ...core.small_objects.boxes import Grid, LabelledBox, describe_effective_area, parse_boxes
+from ...core.small_objects.region import PlannedEdit, Region, cut_window, plan_edit
 from ..categories import SMALL_OBJECTS
 from ..latents import MAX_SIDE, encode_edit
 from ..progress_text import show_text
 from ..types import Conditioning, FinesseRegion
 from .box_picker import UI_KEY, Boxes, picker_data
 from .box_prompts import prompt_per_box
+from .model_grid import patch_of, reads_mask, unet_levels
 from .window_conditioning import IntoWindow
-
-LEVELS_OF_SD1 = 4
+from .window_scale import known_side, read_scale, scale_input
 
 
 class InpaintSmallBox(io.ComfyNode):
@@ -37,8 +37,9 @@ class InpaintSmallBox(io.ComfyNode):
             category=SMALL_OBJECTS,
             description=(
                 "Prepares an edit inside a box for any sampler: draw, replace or remove an object a few "
-                "dozen pixels wide, with an inpainting model or a plain one. Reports how many cells the "
-                "box has at each level of the UNet. Paste the decoded result back with Composite Box."
+                "dozen pixels wide, with an inpainting model, a plain one or an edit model. Enlarges the "
+                "window around the box until the model sees enough of it. Paste the decoded result back with "
+                "Composite Box."
             ),
             search_aliases=["inpaint", "small object", "bounding box", "regional prompt", "SOEDiff", "crop"],
             inputs=_inpaint_inputs(),
@@ -53,6 +54,11 @@ class InpaintSmallBox(io.ComfyNode):
                     "report",
                     tooltip="How many cells the box has at each UNet level, with warnings and remarks.",
                 ),
+                io.Image.Output(
+                    "window",
+                    tooltip="The window as it is sampled, for edit models and ControlNets.",
+                ),
+                io.Mask.Output("window_mask", tooltip="Mask of what is edited in window, 1 in the boxes."),
             ],
             hidden=[io.Hidden.unique_id],
             has_intermediate_output=True,
@@ -75,20 +81,23 @@ class InpaintSmallBox(io.ComfyNode):
         boxes: Any = None,
         clip: Any = None,
         model: Any = None,
+        scale: dict[str, Any] | None = None,
     ) -> io.NodeOutput:
         check_image(image, "image")
         height, width = image.shape[1:3]
         labelled = _read_boxes(box, boxes, clip, width, height)
         usable_mask = None if mask is None else check_mask(mask, image)
+        grid, scaling = _grid(model, vae), read_scale(scale, model)
         edit = plan_edit(
             [item.box for item in labelled],
             _names(labelled),
             usable_mask,
             (width, height),
-            cell=vae.spacial_compression_encode(),
+            grid=grid,
             snap=snap,
             grow=grow,
             context=context,
+            scale=scaling,
         )
         latent, inpaint = encode_edit(vae, image, edit, noise_mask)
         into_window = IntoWindow(edit.region)
@@ -99,9 +108,8 @@ class InpaintSmallBox(io.ComfyNode):
         }
         _check_reach(prompts, {"positive": positive, "negative": negative}, edit.region)
         edit = replace(edit, notes=edit.notes + into_window.notes)
-        levels = LEVELS_OF_SD1 if model is None else _unet_levels(model)
         is_placeholder = mask is not None and usable_mask is None
-        report = _report(edit, labelled, image, is_placeholder, model, levels, noise_mask)
+        report = _report(edit, labelled, image, is_placeholder, model, grid, noise_mask)
         region = replace(edit.region, seeds=tuple(item.seed for item in labelled))
         show_text(cls, report)
         return io.NodeOutput(
@@ -110,7 +118,12 @@ class InpaintSmallBox(io.ComfyNode):
             latent,
             region,
             report,
-            ui={**ui.PreviewText(report).as_dict(), UI_KEY: [picker_data(cls, image, region.cell, levels)]},
+            cut_window(image, region),
+            edit.mask,
+            ui={
+                **ui.PreviewText(report).as_dict(),
+                UI_KEY: [picker_data(cls, image, grid, known_side(model))],
+            },
         )
 
 
@@ -140,14 +153,21 @@ def _inpaint_inputs() -> list[io.Input]:
         io.Boolean.Input(
             "snap",
             default=True,
+            advanced=True,
             tooltip="Widen the box to whole latent cells, so that no cell is edited in part.",
         ),
         io.Int.Input(
-            "grow", default=0, min=0, max=1024, tooltip="Pixels added around the box before it is snapped."
+            "grow",
+            default=0,
+            min=0,
+            max=1024,
+            advanced=True,
+            tooltip="Pixels added around the box before it is snapped.",
         ),
         io.Boolean.Input(
             "noise_mask",
             default=True,
+            advanced=True,
             tooltip="Sample inside the box only. If off, an inpainting model redraws the whole window.",
         ),
         io.Int.Input(
@@ -156,9 +176,10 @@ def _inpaint_inputs() -> list[io.Input]:
             min=0,
             max=MAX_SIDE,
             step=8,
+            advanced=True,
             tooltip=(
-                "Side in pixels of the window around the box that is sampled, without scaling; 0 samples "
-                "the whole picture. A window lets large photographs fit small graphics cards."
+                "Side in the picture's pixels of the window around the box that is sampled; 0 samples the "
+                "whole picture, or with scale auto what fits the model."
             ),
         ),
         io.Mask.Input(
@@ -170,6 +191,7 @@ def _inpaint_inputs() -> list[io.Input]:
             "boxes",
             [io.Array, io.BoundingBox],
             optional=True,
+            advanced=True,
             tooltip=(
                 "Boxes to edit in one sampling pass: elements of Create Bounding Boxes, each with its "
                 "own description as text. Where boxes overlap the later one wins. Replaces box."
@@ -183,11 +205,13 @@ def _inpaint_inputs() -> list[io.Input]:
         io.Model.Input(
             "model",
             optional=True,
+            advanced=True,
             tooltip=(
-                "The model that samples. Only the report uses it, for the number of UNet levels and "
-                "whether it is an inpainting model."
+                "The model that samples. It is asked for its grid and for the side of the pictures it knows; "
+                "without it SD1.x's are assumed."
             ),
         ),
+        scale_input(),
     ]
 
 
@@ -227,24 +251,37 @@ def _report(
     image: Tensor,
     is_placeholder: bool,
     model: Any,
-    levels: int,
+    grid: Grid,
     noise_mask: bool,
 ) -> str:
     region = edit.region
-    boxes: list[tuple[Box, str]] = list(zip(region.boxes, _names(labelled), strict=True))
-    lines = [describe_effective_area(box, region.cell, levels, name) for box, name in boxes]
-    source = "as in SD1.x; link model to read them" if model is None else "read from model"
-    lines.append(f"Window {region.window}, {region.cell} px a cell, {levels} UNet levels ({source}).")
-    lines += edit.notes
+    lines = [
+        describe_effective_area(box, region.sampled(box), grid, name)
+        for box, name in zip(region.boxes, _names(labelled), strict=True)
+    ]
+    lines += [_describe_window(region, grid, model is not None), *edit.notes]
     if is_placeholder:
         lines.append("mask is Load Image's empty 64×64 placeholder and was ignored.")
     if image.shape[-1] == 4:
         lines.append("image has an alpha channel: it is not encoded, and Composite Box keeps it.")
-    if model is not None and not noise_mask and "mask" not in model.model.concat_keys:
+    if model is not None and not noise_mask and not reads_mask(model):
         lines.append("model is no inpainting model and noise_mask is off: the whole window is redrawn.")
     return "\n".join(lines)
 
 
-def _unet_levels(model: Any) -> int:
-    """Number of levels of the model's UNet; 1 for a model without levels, such as a transformer."""
-    return len(getattr(model.get_model_object("diffusion_model"), "channel_mult", (1,)))
+def _grid(model: Any, vae: Any) -> Grid:
+    cell = vae.spacial_compression_encode()
+    return Grid(cell, levels=4) if model is None else Grid(cell, patch_of(model), unet_levels(model))
+
+
+def _describe_window(region: Region, grid: Grid, is_read: bool) -> str:
+    text = f"Window {region.window}"
+    if region.scaled:
+        (width, height), factor = region.scaled, region.scaled[0] / region.window.width
+        text += f", sampled at {width}×{height} px ({factor:.3g} times)"
+    text += f"; {grid.cell} px a cell"
+    if grid.patch > 1:
+        text += f", {grid.token} px a token"
+    if grid.levels > 1:
+        text += f", {grid.levels} UNet levels"
+    return f"{text} ({'read from model' if is_read else 'as in SD1.x; link model to read them'})."

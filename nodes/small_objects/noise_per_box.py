@@ -78,19 +78,20 @@ class NoisePerBox:
     def generate_noise(self, input_latent: dict[str, Any]) -> Tensor:
         """Make noise (B, C, h, w) for a latent of the region's window."""
         latent, places = input_latent["samples"], input_latent.get("batch_index")
-        window, cell = self.region.window, self.region.cell
-        size = (window.height // cell, window.width // cell)
+        region, cell = self.region, self.region.cell
+        width, height = region.sampled_size
+        size = (height // cell, width // cell)
         if tuple(latent.shape[-2:]) != size:
             raise ValueError(
                 f"latent_image has {latent.shape[-1]}×{latent.shape[-2]} cells, but region's window has "
                 f"{size[1]}×{size[0]}; link latent and region of the same Inpaint Small Box."
             )
         noise = comfy.sample.prepare_noise(latent, self.seed, places)
-        for box, seed in zip(self.region.boxes, self.seeds, strict=True):
+        for box, seed in zip(region.boxes, self.seeds, strict=True):
             if seed is not None:
-                left, top = (box.x - window.x) // cell, (box.y - window.y) // cell
-                right, bottom = -((window.x - box.right) // cell), -((window.y - box.bottom) // cell)
-                inside = (..., slice(top, bottom), slice(left, right))
+                own = region.sampled(box).snap(cell)
+                rows = slice(own.y // cell, own.bottom // cell)
+                inside = (..., rows, slice(own.x // cell, own.right // cell))
                 noise[inside] = comfy.sample.prepare_noise(latent, seed, places)[inside]
         return noise
 

@@ -35,7 +35,8 @@ class IntoWindow:
 
     def __call__(self, conditioning: Conditioning, name: str) -> Conditioning:
         """The entries that reach into the window, at their places there."""
-        if self.region.window == Box(0, 0, self.region.image_width, self.region.image_height):
+        region = self.region
+        if not region.scaled and region.window == Box(0, 0, region.image_width, region.image_height):
             return conditioning
         moved = ((text, self._moved(values)) for text, values in conditioning)
         inside = [[text, values] for text, values in moved if values is not None]
@@ -76,7 +77,7 @@ class IntoWindow:
         width, height = region.image_width, region.image_height
         size = tuple(pixels.shape[-2:])
         times, cell = max(1, size[1] // width), 1
-        if size == _latent_size(region):
+        if size == _latent_size(region) and not region.scaled:
             times, cell = 1, region.cell
         elif size != (times * height, times * width):
             times = 1
@@ -90,11 +91,12 @@ class IntoWindow:
         return pixels[..., rows[:, None], columns]
 
     def _place(self, height: int, width: int, y: int, x: int) -> Place | None:
-        """Part of a place that lies in the window, None if there is none."""
-        window, cell = self.region.window, self.region.cell
-        top, left = y - window.y // cell, x - window.x // cell
-        bottom, right = min(top + height, window.height // cell), min(left + width, window.width // cell)
-        top, left = max(top, 0), max(left, 0)
+        """Part of a place of the picture that lies in the window, in its cells; None if there is none."""
+        cell, (sampled_width, sampled_height) = self.region.cell, self.region.sampled_size
+        place = self.region.sampled(Box(x * cell, y * cell, width * cell, height * cell)).snap(cell)
+        top, left = max(place.y, 0) // cell, max(place.x, 0) // cell
+        bottom = min(place.bottom, sampled_height) // cell
+        right = min(place.right, sampled_width) // cell
         return (bottom - top, right - left, top, left) if bottom > top and right > left else None
 
     def _control(self, control: Any) -> Any:

@@ -88,20 +88,20 @@ export function clipped(box, picture) {
 }
 
 /**
- * The part of the picture that is edited for a box: clipped, grown, and snapped to the latent grid, as
- * core/small_objects/region.py plans it without a mask.
+ * The part of the picture that is edited for a box: clipped, grown, and snapped to the model's grid, as
+ * core/small_objects/region.py plans it without a mask and without scaling the window.
  * @param {Box} box
  * @param {Size} picture
- * @param {{grow: number, snap: boolean, cell: number}} settings
+ * @param {{grow: number, snap: boolean, token: number}} settings
  * @returns {Box | null} null outside the picture
  */
-export function edited(box, picture, { grow, snap, cell }) {
+export function edited(box, picture, { grow, snap, token }) {
   const inside = clipped(box, picture)
   if (!inside) return null
   const { x, y, width, height } = inside
   const larger = { x: x - grow, y: y - grow, width: width + 2 * grow, height: height + 2 * grow }
   const grown = /** @type {Box} */ (clipped(larger, picture))
-  return snap ? snapped(grown, cell) : grown
+  return snap ? snapped(grown, token) : grown
 }
 
 /**
@@ -120,11 +120,11 @@ export function snapped(box, cell) {
 /**
  * The cells of a box at the UNet's lowest level, and their grade: red is under one, amber under two.
  * @param {Size} box
- * @param {{cell: number, levels: number}} model
+ * @param {{token: number, levels: number}} model
  * @returns {{across: number, down: number, grade: Grade}}
  */
-export function effectiveArea(box, { cell, levels }) {
-  const side = cell * 2 ** (levels - 1)
+export function effectiveArea(box, { token, levels }) {
+  const side = token * 2 ** (levels - 1)
   const [across, down] = [box.width / side, box.height / side]
   const smallest = Math.min(across, down)
   return { across, down, grade: smallest < 1 ? "red" : smallest < 2 ? "amber" : "green" }
@@ -133,11 +133,11 @@ export function effectiveArea(box, { cell, levels }) {
 /**
  * A new box in the centre of the picture, large enough for a green grade if the picture is.
  * @param {Size} picture
- * @param {{cell: number, levels: number}} model
+ * @param {{token: number, levels: number}} model
  * @returns {Box}
  */
-export function newBox(picture, { cell, levels }) {
-  const side = cell * 2 ** levels
+export function newBox(picture, { token, levels }) {
+  const side = token * 2 ** levels
   const [width, height] = [Math.min(side, picture.width), Math.min(side, picture.height)]
   return { x: (picture.width - width) >> 1, y: (picture.height - height) >> 1, width, height }
 }

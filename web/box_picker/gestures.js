@@ -134,10 +134,10 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Arrow
  * @param {{key: string, shiftKey?: boolean, altKey?: boolean, ctrlKey?: boolean, metaKey?: boolean}} pressed
  * @param {Box[]} boxes
  * @param {number} selected index, or -1
- * @param {{picture: Size, cell: number}} canvas
+ * @param {{picture: Size, token: number}} canvas
  * @returns {{boxes: Box[], selected: number} | null} null if the picker does not use the key
  */
-export function onKey(pressed, boxes, selected, { picture, cell }) {
+export function onKey(pressed, boxes, selected, { picture, token }) {
   const { key, shiftKey, altKey } = pressed
   const command = !!(pressed.ctrlKey || pressed.metaKey)
   if (key === "Tab") return next(boxes, selected + (shiftKey ? -1 : 1))
@@ -147,14 +147,14 @@ export function onKey(pressed, boxes, selected, { picture, cell }) {
   if (isDelete) return removed(boxes, selected)
   const replaced = (/** @type {Box} */ by) => ({ boxes: boxes.with(selected, by), selected })
   if (key in ARROWS && !command) {
-    const [dx, dy] = ARROWS[key].map((way) => way * (shiftKey ? cell : 1))
+    const [dx, dy] = ARROWS[key].map((way) => way * (shiftKey ? token : 1))
     if (!altKey) return replaced(moved(box, dx, dy, picture))
     const width = clamp(box.width + dx, 1, Math.max(1, picture.width - box.x))
     const height = clamp(box.height + dy, 1, Math.max(1, picture.height - box.y))
     return replaced({ ...box, width, height })
   }
   if (key.toLowerCase() === "d" && command) {
-    return { boxes: [...boxes, moved(box, cell, cell, picture)], selected: boxes.length }
+    return { boxes: [...boxes, moved(box, token, token, picture)], selected: boxes.length }
   }
   if (key === "Escape") return { boxes, selected: -1 }
   return null

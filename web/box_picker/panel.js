@@ -2,13 +2,15 @@
 // The panel below the picture: the numbers of the boxes, and the fields of the selected one.
 
 import { button, element, icon } from "../lib/dom.js"
-import { edited, effectiveArea, newBox, readSeed } from "./boxes.js"
+import { effectiveArea, newBox, readSeed } from "./boxes.js"
 import { removed } from "./gestures.js"
+import { planEdit, scaleOf } from "./window.js"
 
 /**
  * @typedef {import("./boxes.js").Box} Box
  * @typedef {import("./stage.js").State} State
  * @typedef {import("./stage.js").Scene} Scene
+ * @typedef {import("./stage.js").Plan} Plan
  */
 
 const SIDES = /** @type {const} */ (["x", "y", "width", "height"])
@@ -20,6 +22,8 @@ export class Panel {
   #state = { boxes: [], selected: -1 }
   /** @type {Scene} */
   #scene
+  /** @type {Plan | null} */
+  #plan = null
 
   /**
    * @param {Scene} scene
@@ -70,6 +74,7 @@ export class Panel {
   show(state, scene, remark) {
     this.#state = state
     this.#scene = scene
+    this.#plan = planEdit(state.boxes, scene)
     const tabs = state.boxes.map((box, index) => this.#tab(box, index))
     this.tabs.replaceChildren(
       ...tabs,
@@ -88,7 +93,7 @@ export class Panel {
   /** @param {string} remark */
   #showArea(remark) {
     const { boxes, selected } = this.#state
-    const area = boxes[selected] && this.#areaOf(boxes[selected])
+    const area = this.#areaOf(selected)
     const grade = remark ? "amber" : boxes[selected] ? (area?.grade ?? "red") : "plain"
     this.area.className = `finesse-area finesse-${grade}`
     this.area.title = ""
@@ -97,25 +102,28 @@ export class Panel {
     else if (!boxes[selected]) this.area.textContent = "Click a box to change it"
     else if (!area) this.area.textContent = "Outside the picture"
     else {
-      const side = this.#scene.cell * 2 ** (this.#scene.levels - 1)
-      this.area.textContent = `${short(area.across)} × ${short(area.down)} cells at the lowest level`
-      this.area.title = {
-        red: `The object may be left out or misshapen: make the box at least ${side} × ${side} px.`,
+      const { token, levels } = this.#scene
+      const side = Math.ceil((token * 2 ** (levels - 1)) / this.#plan.factor)
+      const where = levels > 1 ? " at the lowest level" : ""
+      this.area.textContent = `${short(area.across)} × ${short(area.down)} cells${where}`
+      const remark = {
+        red: `The object may be left out or misshapen: set scale to auto or larger, or make the box at least ${side} × ${side} px.`,
         amber: `Shapes come out better at ${2 * side} × ${2 * side} px or more.`,
         green: "Large enough for the model to see what is drawn here.",
       }[area.grade]
+      this.area.title = `${remark} The window is sampled at ${scaleOf(this.#plan)}.`
     }
   }
 
-  /** @param {Box} box */
-  #areaOf(box) {
-    const final = edited(box, this.#scene.picture, this.#scene)
-    return final && effectiveArea(final, this.#scene)
+  /** @param {number} index of a box */
+  #areaOf(index) {
+    const sampled = this.#plan?.sampled[index]
+    return sampled && effectiveArea(sampled, this.#scene)
   }
 
   /** @param {Box} box @param {number} index */
   #tab(box, index) {
-    const grade = this.#areaOf(box)?.grade ?? "red"
+    const grade = this.#areaOf(index)?.grade ?? "red"
     const isSelected = index === this.#state.selected
     const select = () => this.onChange({ ...this.#state, selected: index })
     const title = box.text ? `Box ${index + 1}: ${box.text}` : `Box ${index + 1}`

@@ -2,21 +2,18 @@
 // The stage: the picture with its boxes, and the pointer on it.
 
 import { element, svgElement } from "../lib/dom.js"
-import { edited, effectiveArea } from "./boxes.js"
+import { effectiveArea } from "./boxes.js"
 import { HANDLES, drawn, dragged, hit } from "./gestures.js"
+import { planEdit, scaleOf } from "./window.js"
 
 /**
  * @typedef {import("./boxes.js").Box} Box
  * @typedef {import("./boxes.js").Size} Size
  * @typedef {import("./gestures.js").Point} Point
  * @typedef {{boxes: Box[], selected: number}} State
- * @typedef {object} Scene what the boxes are drawn on
- * @property {Size} picture
- * @property {string | null} url of the picture, null while there is none
- * @property {number} cell
- * @property {number} levels
- * @property {boolean} snap
- * @property {number} grow
+ * @typedef {import("./window.js").Plan} Plan
+ * @typedef {import("./window.js").Settings & {url: string | null}} Scene what the boxes are drawn on; url of the
+ * picture, null while there is none
  */
 
 const REACH = { mouse: 6, pen: 8, touch: 14 } // of a handle, in screen pixels
@@ -97,18 +94,21 @@ export class Stage {
     const scale = Math.min((clientWidth - 2 * RIM) / width, (clientHeight - 2 * RIM) / height)
     Object.assign(this.frame.style, { width: `${width * scale}px`, height: `${height * scale}px` })
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`)
-    this.svg.replaceChildren(...this.#state.boxes.map((box, index) => this.#drawing(box, index, 1 / scale)))
+    const plan = planEdit(this.#state.boxes, this.#scene)
+    const boxes = this.#state.boxes.map((_, index) => this.#drawing(index, plan, 1 / scale))
+    this.svg.replaceChildren(...windowFrame(plan, this.#scene.picture, 1 / scale), ...boxes)
   }
 
   /**
-   * @param {Box} box
-   * @param {number} index
+   * @param {number} index of the box
+   * @param {Plan | null} plan
    * @param {number} unit picture pixels per pixel of the node
    */
-  #drawing(box, index, unit) {
-    const { picture, snap, grow, cell } = this.#scene
-    const final = edited(box, picture, { grow, snap, cell })
-    const grade = final ? effectiveArea(final, this.#scene).grade : "red"
+  #drawing(index, plan, unit) {
+    const { snap, grow } = this.#scene
+    const box = this.#state.boxes[index]
+    const [final, sampled] = [plan?.edited[index], plan?.sampled[index]]
+    const grade = sampled ? effectiveArea(sampled, this.#scene).grade : "red"
     const isSelected = index === this.#state.selected
     const group = svgElement("g", {
       class: `finesse-box finesse-${grade}`,
@@ -193,6 +193,22 @@ export class Stage {
   #perScreenPixel() {
     return this.#scene.picture.width / this.frame.getBoundingClientRect().width
   }
+}
+
+/**
+ * The frame of the window, where it is not the whole picture.
+ * @param {Plan | null} plan
+ * @param {Size} picture
+ * @param {number} unit picture pixels per pixel of the node
+ */
+function windowFrame(plan, picture, unit) {
+  if (!plan) return []
+  const { x, y, width, height } = plan.window
+  if (width >= picture.width && height >= picture.height) return []
+  const frame = rectangle(plan.window, { class: "finesse-window", "stroke-width": 1.25 * unit })
+  const text = { x: x + 3 * unit, y: y + height - 4 * unit, "font-size": 10 * unit, "stroke-width": 2.5 * unit }
+  const label = svgElement("text", { class: "finesse-window-label", ...text }, scaleOf(plan))
+  return [frame, label]
 }
 
 /** @param {Box} box @param {Record<string, string | number>} attributes */

@@ -10,7 +10,9 @@ import { Picker } from "./picker.js"
 
 const TYPE = "FINESSE_BOXES"
 const NOISE = "FinesseBoxNoise" // the node that reads the boxes' own seeds
-const OF_SD1 = { cell: 8, levels: 4 } // assumed until a run tells
+const OF_SD1 = { token: 8, levels: 4, model_side: 512 } // assumed until a run tells
+/** @type {Record<string, string>} */
+const AMOUNTS = { auto: "limit", side: "side", megapixels: "megapixels" } // the widget beside a choice of scale
 
 export const boxPicker = {
   name: "Finesse.BoxPicker",
@@ -62,6 +64,10 @@ function surroundings(/** @type {any} */ node, /** @type {string} */ name) {
     seedsRead: allNodes().some((each) => each.type === NOISE),
     snap: value("snap") ?? true,
     grow: value("grow") ?? 0,
+    context: value("context") ?? 0,
+    scale: value("scale") ?? "none",
+    amount: value(`scale.${AMOUNTS[value("scale")]}`) ?? 1,
+    modelSide: value("scale.model_side") ?? 0,
   }
 }
 
@@ -72,8 +78,8 @@ function surroundings(/** @type {any} */ node, /** @type {string} */ name) {
  * @param {{url: string | null, size: import("./boxes.js").Size | null}} picture
  */
 function lookAround(node, name, { boxes, selected }, picture) {
-  const { run, snap, grow, ...linked } = surroundings(node, name)
-  const { cell, levels } = run ?? OF_SD1
+  const { run, snap, grow, context, scale, amount, modelSide, ...linked } = surroundings(node, name)
+  const { token, levels, model_side } = run ?? OF_SD1
   const size = picture.size ?? guessedSize(boxes)
   let remark = ""
   if (linked.boxesLinked) remark = "Not used: boxes is linked"
@@ -81,7 +87,9 @@ function lookAround(node, name, { boxes, selected }, picture) {
   else if (boxes[selected]?.text && !linked.clipLinked) remark = "Link clip: it encodes the text"
   else if (boxes[selected]?.seed && !linked.seedsRead) remark = "The seed needs Noise per Box"
   const isUsed = !linked.boxesLinked && !linked.isLinked
-  return { scene: { picture: size, url: picture.url, cell, levels, snap, grow }, remark, isUsed }
+  const scaling = { kind: scale, amount, modelSide: modelSide || model_side }
+  const settings = { token, levels, snap, grow, context, scale: scaling }
+  return { scene: { picture: size, url: picture.url, ...settings }, remark, isUsed }
 }
 
 /**
@@ -100,14 +108,16 @@ async function loadPicture(node) {
 }
 
 /**
- * Open workflows that were saved with the page's own box widget instead of the picker, or while the picker had a
- * socket. If that socket is linked, it stays, and the link decides as before.
+ * Open workflows that were saved with the page's own box widget instead of the picker, while the picker had a
+ * socket, or before `scale` existed. If that socket is linked, it stays, and the link decides as before.
  */
 function acceptOldForm(/** @type {any} */ node, /** @type {any} */ widget) {
   const { configure } = node
   node.configure = function (/** @type {any} */ info) {
     const saved = this.widgets.filter((/** @type {any} */ each) => each.serialize !== false)
-    const values = info.widgets_values && withoutCompanions(info.widgets_values, saved.indexOf(widget))
+    let values = info.widgets_values && withoutCompanions(info.widgets_values, saved.indexOf(widget))
+    const scale = saved.findIndex((/** @type {any} */ each) => each.name === "scale")
+    if (values?.length === scale) values = [...values, "none"]
     const isSocket = (/** @type {any} */ input) => input.name !== widget.name || input.link != null
     const inputs = info.inputs?.filter(isSocket)
     return configure.call(this, { ...info, inputs, widgets_values: values })

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from finesse.core.small_objects.boxes import (
     Box,
+    Grid,
     LabelledBox,
     describe_effective_area,
     effective_area,
@@ -15,6 +16,7 @@ from finesse.core.small_objects.boxes import (
 )
 from finesse.core.small_objects.region import plan_edit
 
+SD15 = Grid(8, levels=4)
 GRADES = Path(__file__).parents[2] / "web" / "box_grades.json"  # the page's tests read it, too
 
 
@@ -119,40 +121,45 @@ def test_union():
 
 
 def test_effective_area_of_sd15_at_512():
-    assert effective_area(Box(0, 0, 40, 40), 8, 4) == [(5, 5), (2.5, 2.5), (1.25, 1.25), (0.625, 0.625)]
+    assert effective_area(Box(0, 0, 40, 40), SD15) == [(5, 5), (2.5, 2.5), (1.25, 1.25), (0.625, 0.625)]
 
 
 def test_effective_area_of_the_miniature():
-    assert effective_area(Box(0, 0, 8, 16), 4, 3) == [(2, 4), (1, 2), (0.5, 1)]
+    assert effective_area(Box(0, 0, 8, 16), Grid(4, levels=3)) == [(2, 4), (1, 2), (0.5, 1)]
 
 
 def test_effective_area_warns_only_under_one_cell():
-    warning = describe_effective_area(Box(0, 0, 40, 400), 8, 4)
+    def describe(width, height):
+        return describe_effective_area(Box(0, 0, width, height), Box(0, 0, width, height), SD15)
+
+    warning = describe(40, 400)
     assert "0.625×6.25" in warning
     assert "Warning" in warning
     assert "64×64 px" in warning
-    assert "Warning" not in describe_effective_area(Box(0, 0, 64, 64), 8, 4)
-    assert "Warning" in describe_effective_area(Box(0, 0, 63, 64), 8, 4)
-    assert "from 128 px on" in describe_effective_area(Box(0, 0, 127, 128), 8, 4)
-    assert describe_effective_area(Box(0, 0, 128, 128), 8, 4).endswith("2×2.")
+    assert "Warning" not in describe(64, 64)
+    assert "Warning" in describe(63, 64)
+    assert "from 128 px on" in describe(127, 128)
+    assert describe(128, 128).endswith("2×2.")
 
 
 @pytest.mark.parametrize("case", json.loads(GRADES.read_text("utf-8")))
 def test_what_is_edited_and_its_grade_are_what_the_page_shows(case):
     settings = dict(case["settings"])
-    cell, levels = settings["cell"], settings.pop("levels")
+    grid = Grid(settings.pop("token"), levels=settings.pop("levels"))
     size = case["picture"]["width"], case["picture"]["height"]
 
     def edited():
-        return plan_edit([Box(**case["box"])], ["box"], None, size, context=0, **settings).region.boxes[0]
+        return plan_edit(
+            [Box(**case["box"])], ["box"], None, size, grid=grid, context=0, **settings
+        ).region.boxes[0]
 
     if case["edited"] is None:
         with pytest.raises(ValueError, match="lies outside the image"):
             edited()
     else:
         assert edited().to_dict() == case["edited"]
-        assert effective_area(edited(), cell, levels)[-1] == tuple(case["cells"])
-        assert grade_effective_area(edited(), cell, levels) == case["grade"]
+        assert effective_area(edited(), grid)[-1] == tuple(case["cells"])
+        assert grade_effective_area(edited(), grid) == case["grade"]
 
 
 def test_parse_elements_in_thousandths_of_the_image():

@@ -3,17 +3,29 @@ import random
 import pytest
 import torch
 import torch.nn.functional as F
-from finesse.core.small_objects.boxes import Box
+from finesse.core.small_objects.boxes import Box, Grid
 from finesse.core.small_objects.compositing import composite, feather_ramp, fill_from_around, match_colours
-from finesse.core.small_objects.region import plan_edit
+from finesse.core.small_objects.region import cut_window, plan_edit
+from finesse.core.small_objects.window import Scale
+
+SCALES = [
+    Scale(),
+    Scale("auto", 4.0, 256),
+    Scale("auto", 7.3, 120),
+    Scale("side", 128),
+    Scale("side", 40),
+    Scale("megapixels", 0.05),
+]
 
 
-def region_of(box, size, mask=None, *, cell=8, snap=False, grow=0, context=0):
-    return plan_edit([box], ["box"], mask, size, cell=cell, snap=snap, grow=grow, context=context).region
+def region_of(box, size, mask=None, *, cell=8, **options):
+    options = {"snap": False, "grow": 0, "context": 0, **options}
+    return plan_edit([box], ["box"], mask, size, grid=Grid(cell, levels=3), **options).region
 
 
 def edited_for(region, batch=1):
-    return torch.rand(batch, region.window.height, region.window.width, 3)
+    width, height = region.sampled_size
+    return torch.rand(batch, height, width, 3)
 
 
 def outside(region):
@@ -29,7 +41,7 @@ def test_every_pixel_outside_the_region_is_bit_identical(dtype):
     rng = random.Random(0)
     torch.manual_seed(0)
     done = 0
-    while done < 40:
+    while done < 80:
         width, height = rng.randint(9, 150), rng.randint(9, 150)
         batch, channels = rng.randint(1, 3), rng.choice([3, 4])
         original = torch.rand(batch, height, width, channels, dtype=torch.float64).to(dtype)
@@ -39,6 +51,7 @@ def test_every_pixel_outside_the_region_is_bit_identical(dtype):
             box = Box(rng.randrange(width), rng.randrange(height), rng.randint(8, 60), rng.randint(8, 60))
         mask = (torch.rand(batch, height, width) > 0.5).float() if rng.random() < 0.3 else None
         options = {"snap": rng.random() < 0.5, "grow": rng.choice([0, 0, 3]), "context": rng.choice([0, 48])}
+        options["scale"] = rng.choice(SCALES)
         try:
             region = region_of(box, (width, height), mask, cell=rng.choice([4, 8]), **options)
         except ValueError:  # a sliver at the frame that covers no cell
@@ -221,7 +234,7 @@ def test_bad_input_is_named():
     original, edited = torch.rand(1, 24, 32, 3), torch.rand(2, 24, 32, 3)
     with pytest.raises(ValueError, match=r"original is 24×24 px.*32×24 px; link the same image"):
         composite(original[:, :, :24], edited, region)
-    with pytest.raises(ValueError, match=r"edited is 32×16 px.*window is 32×24 px"):
+    with pytest.raises(ValueError, match=r"edited is 32×16 px.*window is sampled at 32×24 px"):
         composite(original, edited[:, :16], region)
     with pytest.raises(ValueError, match="edited has 2 pictures, original 3 and region 1"):
         composite(original.repeat(3, 1, 1, 1), edited, region)
@@ -242,3 +255,27 @@ def test_a_hole_is_filled_with_what_is_around_it():
         filled = fill_from_around(spoilt, hole)
         assert torch.equal(filled[:, hole[0] == 0], picture[:, hole[0] == 0])
         torch.testing.assert_close(filled, picture, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("scale", [Scale("side", 192), Scale("side", 160), Scale("auto", 3.0, 200)])
+def test_a_scaled_window_comes_back_where_it_was(scale):
+    """A smooth picture that is enlarged and scaled back without an edit stays what it was."""
+    columns, rows = torch.linspace(0, 1, 97), torch.linspace(0, 1, 75)
+    image = torch.stack(torch.broadcast_tensors(columns, rows[:, None], columns * rows[:, None]), -1)[None]
+    box = Box(41, 30, 14, 12)
+    region = region_of(box, (97, 75), context=64, scale=scale)
+    assert region.scaled is not None
+    result = composite(image, cut_window(image, region), region)
+    assert torch.allclose(result, image, atol=2e-3)
+    changed = composite(image, edited_for(region), region) != image
+    assert changed[box.index].all()
+    assert changed.sum() == 3 * box.width * box.height
+
+
+def test_a_scaled_edit_is_averaged_over_the_pixels_of_the_image():
+    region = region_of(Box(8, 8, 8, 8), (32, 32), scale=Scale("side", 96))
+    assert region.scaled == (96, 96)
+    edited = edited_for(region)
+    result = composite(torch.zeros(1, 32, 32, 3), edited, region)
+    expected = edited.reshape(1, 32, 3, 32, 3, 3).mean(dim=(2, 4))
+    assert torch.allclose(result[:, 8:16, 8:16], expected[:, 8:16, 8:16], atol=1e-6)

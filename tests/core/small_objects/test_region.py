@@ -2,10 +2,10 @@ import random
 
 import pytest
 import torch
-from finesse.core.small_objects.boxes import Box
+from finesse.core.small_objects.boxes import Box, Grid
 from finesse.core.small_objects.region import dilate, pad_to_window, partition, plan_edit, snap_mask, to_cells
 
-DEFAULTS = {"cell": 8, "snap": False, "grow": 0, "context": 0}
+DEFAULTS = {"grid": Grid(8), "snap": False, "grow": 0, "context": 0}
 
 
 def plan(boxes, mask, size, **options):
@@ -26,7 +26,7 @@ def test_mask_of_a_box_is_the_box_grown_and_snapped():
         x, y = rng.randrange(width - 20), rng.randrange(height - 20)
         box = Box(x, y, rng.randint(16, width - x), rng.randint(16, height - y))
         grow, snap = rng.choice([0, 5]), rng.random() < 0.5
-        edit = plan([box], None, (width, height), cell=cell, grow=grow, snap=snap)
+        edit = plan([box], None, (width, height), grid=Grid(cell), grow=grow, snap=snap)
         expected = box.grow(grow).clip(width, height)
         expected = expected.snap(cell) if snap else expected
         assert edit.region.boxes == (expected,)

@@ -11,7 +11,7 @@ DOG = {**BOX, "text": "a dog"}
 
 
 def test_each_box_is_under_its_own_text_and_the_rest_under_positive(inpaint):
-    positive, _, latent, region, report = inpaint(
+    positive, _, latent, region, report, *_ = inpaint(
         torch.rand(1, 128, 128, 3), positive=cond(control="kept"), boxes=FIVE, clip=WordCLIP()
     )
     assert [values.get("text") for _, values in positive] == [
@@ -92,7 +92,7 @@ def made(stock, name):
 @pytest.mark.parametrize("step", [1, -1])
 def test_a_text_holds_in_its_box_whatever_positive_is_made_of(inpaint, stock, name, step):
     """In all of the box and for all steps, in whichever order positive was combined."""
-    positive, _, _, region, _ = inpaint(IMAGE, DOG, positive=made(stock, name)[::step], clip=WordCLIP())
+    positive, _, _, region, *_ = inpaint(IMAGE, DOG, positive=made(stock, name)[::step], clip=WordCLIP())
     (dog,) = (values for _, values in positive if values["text"] == "a dog")
     others = [values for _, values in positive if values["text"] != "a dog"]
     assert dog.keys() == {
@@ -108,7 +108,7 @@ def test_a_text_holds_in_its_box_whatever_positive_is_made_of(inpaint, stock, na
 
 @pytest.mark.parametrize("step", [1, -1])
 def test_a_mask_of_positive_is_kept_around_the_boxes(inpaint, stock, step):
-    positive, *_, region, _ = inpaint(IMAGE, DOG, positive=made(stock, "mask")[::step], clip=WordCLIP())
+    positive, _, _, region, *_ = inpaint(IMAGE, DOG, positive=made(stock, "mask")[::step], clip=WordCLIP())
     first, second = (next(v for _, v in positive if v["text"] == text) for text in ("first", "second"))
     corner = torch.zeros(1, 64, 64)
     corner[:, :32] = 1

@@ -10,13 +10,27 @@ from finesse.tests.nodes.stand_ins import BOX, FIVE, SETTINGS, PoolingVAE, WordC
 
 
 @pytest.fixture(scope="module")
-def miniature(tmp_path_factory, comfy):
-    """MODEL, CLIP and VAE of random weights: the inpainting UNet, scale 4."""
-    from finesse.miniature.comfy.diffusers_folder import load_clip, load_unet, load_vae
-
+def weights(tmp_path_factory):
+    """Folder of a miniature of random weights."""
     folder = tmp_path_factory.mktemp("miniature")
     networks.random(folder)
-    return load_unet(folder, "unet_inpainting"), load_clip(folder), load_vae(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def miniature(weights, comfy):
+    """MODEL, CLIP and VAE: the inpainting UNet, scale 4."""
+    from finesse.miniature.comfy.diffusers_folder import load_clip, load_unet, load_vae
+
+    return load_unet(weights, "unet_inpainting"), load_clip(weights), load_vae(weights)
+
+
+@pytest.fixture(scope="module")
+def plain_unet(weights, comfy):
+    """MODEL: the UNet that reads no mask."""
+    from finesse.miniature.comfy.diffusers_folder import load_unet
+
+    return load_unet(weights, "unet")
 
 
 # The same as core
@@ -59,7 +73,7 @@ def test_every_size_gives_whole_cells_and_composites_back(inpaint, scale, size, 
     image = torch.rand(1, *size, 3)
     vae = PoolingVAE(scale)
     box = {"x": 0, "y": 0, "width": 12, "height": 512}
-    _, _, latent, region, _ = inpaint(image, box, vae)
+    _, _, latent, region, *_ = inpaint(image, box, vae)
     window = region.window
     assert latent["samples"].shape[-2:] == (window.height // scale, window.width // scale)
     assert latent["noise_mask"].shape == (1, 1, window.height, window.width)
@@ -84,7 +98,7 @@ def test_context_encodes_the_window_only(inpaint):
 
 def test_the_boxes_of_the_picker_have_texts_and_seeds_of_their_own(inpaint):
     drawn = [{**BOX, "text": "a dog", "seed": "18446744073709551615"}, {**BOX, "y": 0}]
-    positive, _, latent, region, report = inpaint(torch.rand(1, 64, 64, 3), drawn, clip=WordCLIP())
+    positive, _, latent, region, report, *_ = inpaint(torch.rand(1, 64, 64, 3), drawn, clip=WordCLIP())
     assert [values.get("text") for _, values in positive] == [None, "a dog"]
     assert region.boxes == (Box(16, 24, 24, 16), Box(16, 0, 24, 16))
     assert region.seeds == (2**64 - 1, None)
@@ -93,16 +107,17 @@ def test_the_boxes_of_the_picker_have_texts_and_seeds_of_their_own(inpaint):
 
 
 def test_one_box_of_the_picker_may_have_a_text_too(inpaint):
-    positive, *_, region, _ = inpaint(torch.rand(1, 64, 64, 3), {**BOX, "text": "a dog"}, clip=WordCLIP())
+    positive, _, _, region, *_ = inpaint(torch.rand(1, 64, 64, 3), {**BOX, "text": "a dog"}, clip=WordCLIP())
     assert [values.get("text") for _, values in positive] == [None, "a dog"]
     assert region.seeds == (None,)
 
 
-def test_the_picker_is_told_of_picture_cell_and_levels(inpaint_box):
+def test_the_picker_is_told_of_the_picture_and_of_what_the_model_knows(inpaint_box, plain_unet):
     output = inpaint_box.execute(
-        torch.rand(2, 40, 72, 3), cond(), cond(), PoolingVAE(4), BOX, **SETTINGS, model=PlainUNet()
+        torch.rand(2, 40, 72, 3), cond(), cond(), PoolingVAE(4), BOX, **SETTINGS, model=plain_unet
     )
-    assert output.ui["finesse_box"] == [{"width": 72, "height": 40, "cell": 4, "levels": 3}]
+    known = {"token": 4, "levels": 3, "model_side": 1024}
+    assert output.ui["finesse_box"] == [{"width": 72, "height": 40, **known}]
 
 
 def test_boxes_take_the_place_of_box(inpaint):
@@ -127,7 +142,7 @@ def test_a_stock_sampler_samples_inside_the_boxes_only(inpaint, miniature, boxes
     model, clip, vae = miniature
     image = torch.rand(1, 62, 64, 3)
     encoded = clip.encode_from_tokens_scheduled(clip.tokenize("grass"))
-    positive, negative, latent, region, report = inpaint_box.execute(
+    positive, negative, latent, region, report, *_ = inpaint_box.execute(
         image, encoded, encoded, vae, BOX, **SETTINGS, boxes=boxes, clip=clip, model=model
     ).args
     assert "3 UNet levels (read from model)" in report
@@ -149,7 +164,7 @@ def test_a_stock_sampler_samples_inside_the_boxes_only(inpaint, miniature, boxes
 def test_batch_of_images_with_one_mask_or_one_each(inpaint, composite):
     image = torch.rand(3, 64, 64, 3)
     for masks in (1, 3):
-        _, _, latent, region, _ = inpaint(image, mask=torch.ones(masks, 64, 64))
+        _, _, latent, region, *_ = inpaint(image, mask=torch.ones(masks, 64, 64))
         assert latent["samples"].shape[0] == 3
         assert latent["noise_mask"].shape[0] == masks
         result = composite(image, torch.rand(3, 64, 64, 3), region, 2, "ring")
@@ -158,7 +173,7 @@ def test_batch_of_images_with_one_mask_or_one_each(inpaint, composite):
 
 def test_alpha_is_dropped_for_the_vae_and_kept_in_the_result(inpaint, composite):
     vae, image = PoolingVAE(), torch.rand(1, 64, 64, 4)
-    _, _, _, region, report = inpaint(image, vae=vae)
+    _, _, _, region, report, *_ = inpaint(image, vae=vae)
     assert "alpha channel" in report
     assert all(pixels.shape[-1] == 3 for pixels in vae.seen)
     result = composite(image, torch.rand(1, 64, 64, 3), region, 0, "none")
@@ -203,27 +218,13 @@ def test_report_tells_of_clipping_and_of_the_placeholder_mask(inpaint):
     assert "mask is Load Image's empty 64×64 placeholder and was ignored." in report
 
 
-class PlainUNet:
-    """Stands for a MODEL: a plain UNet of three levels, as SDXL's."""
-
-    channel_mult = (1, 2, 4)
-    concat_keys = ()
-
-    @property
-    def model(self):
-        return self
-
-    def get_model_object(self, name):
-        return self
-
-
-def test_report_reads_the_model(inpaint):
+def test_report_reads_the_model(inpaint, plain_unet):
     image = torch.rand(1, 64, 64, 3)
     assert "4 UNet levels (as in SD1.x; link model" in inpaint(image)[4]
-    report = inpaint(image, model=PlainUNet(), noise_mask=False)[4]
+    report = inpaint(image, model=plain_unet, noise_mask=False)[4]
     assert "3 UNet levels (read from model)" in report
     assert "no inpainting model and noise_mask is off" in report
-    assert "noise_mask is off" not in inpaint(image, model=PlainUNet())[4]
+    assert "noise_mask is off" not in inpaint(image, model=plain_unet)[4]
 
 
 def test_the_pack_registers_its_nodes(comfy):

@@ -234,7 +234,7 @@ def test_of_the_whole_picture_nothing_moves(inpaint, controls):
 def test_the_node_moves_both_prompts_and_tells_what_it_left_out(inpaint):
     near, far = (8, 8, 0, 0), (2, 2, 30, 30)
     prompts = cond(area=near) + cond(area=far)
-    positive, negative, _, region, report = inpaint(
+    positive, negative, _, region, report, *_ = inpaint(
         torch.rand(1, 256, 256, 3), BOX, positive=prompts, negative=cond(area=near), context=64
     )
     assert (region.window.x, region.window.y) == (0, 0)

@@ -17,9 +17,10 @@ import {
   withoutCompanions,
 } from "../../../web/box_picker/boxes.js"
 import { dragged, drawn, hit, moved, onKey, removed } from "../../../web/box_picker/gestures.js"
+import { planEdit, scaleOf } from "../../../web/box_picker/window.js"
 
 const PICTURE = { width: 200, height: 100 }
-const CANVAS = { picture: PICTURE, cell: 8 }
+const CANVAS = { picture: PICTURE, token: 8 }
 const BOX = { x: 20, y: 30, width: 40, height: 16 }
 const OTHER = { x: 100, y: 10, width: 50, height: 50 }
 
@@ -74,18 +75,43 @@ test("grid, growth and grades are those of core/small_objects/boxes.py", () => {
   }
 })
 
+test("windows are those of core/small_objects/window.py", () => {
+  const table = JSON.parse(readFileSync(new URL("../scaled_windows.json", import.meta.url), "utf8"))
+  for (const { boxes, scene, window, size, edited, sampled } of table) {
+    const plan = planEdit(boxes, scene)
+    assert.deepEqual(plan?.window, window)
+    assert.deepEqual([plan?.size.width, plan?.size.height], size)
+    assert.deepEqual(plan?.edited, edited)
+    assert.deepEqual(
+      plan?.sampled.map((each) => each && [each.width, each.height]),
+      sampled,
+    )
+  }
+})
+
+test("a scale is told by its size and factor, and no plan is made outside the picture", () => {
+  const scale = { kind: /** @type {const} */ ("side"), amount: 512, modelSide: 512 }
+  const settings = { picture: PICTURE, token: 8, levels: 4, snap: true, grow: 0, context: 64, scale }
+  const plan = planEdit([BOX, { ...BOX, x: 999 }], settings)
+  assert.equal(plan && scaleOf(plan), "512 × 512 px, 8×")
+  assert.deepEqual(plan?.edited, [BOX, null])
+  assert.equal(planEdit([{ ...BOX, x: 999 }], settings), null)
+  const none = planEdit([BOX], { ...settings, scale: { ...scale, kind: "none" } })
+  assert.equal(none && scaleOf(none), "64 × 64 px")
+})
+
 test("a snapped box lies on the grid and holds the box", () => {
   assert.deepEqual(snapped({ x: 7, y: 8, width: 2, height: 8 }, 8), { x: 0, y: 8, width: 16, height: 8 })
 })
 
 test("a new box is in the middle and large enough", () => {
-  assert.deepEqual(newBox({ width: 512, height: 300 }, { cell: 8, levels: 4 }), {
+  assert.deepEqual(newBox({ width: 512, height: 300 }, { token: 8, levels: 4 }), {
     x: 192,
     y: 86,
     width: 128,
     height: 128,
   })
-  assert.deepEqual(newBox({ width: 64, height: 300 }, { cell: 8, levels: 4 }), {
+  assert.deepEqual(newBox({ width: 64, height: 300 }, { token: 8, levels: 4 }), {
     x: 0,
     y: 86,
     width: 64,
