@@ -18,6 +18,7 @@ from ...core.files import read_tensors
 from ...core.lora_files import LoraFile, misfit, read_lora
 from ..categories import SMALL_OBJECTS
 from ..model_files import ModelFiles
+from .model_grid import reads_mask
 
 NO_VAE = "none"
 LORAS = ModelFiles(
@@ -123,7 +124,7 @@ def _patches(model: Any, file: LoraFile) -> dict[str, Any]:
         layer: comfy.utils.get_attr(model.model, key).shape for layer, key in weights.items()
     }
     reason = misfit(file.tensors, shapes)
-    if not reason and file.needs_mask and "mask" not in model.model.concat_keys:
+    if not reason and file.needs_mask and not reads_mask(model):
         reason = "it was trained on an inpainting model, which reads a mask, and this one reads none"
     if reason:
         name = type(model.model.model_config).__name__

@@ -6,31 +6,18 @@ import torch.nn.functional as F
 from finesse.core.small_objects.boxes import Box
 from finesse.miniature.model import networks
 from finesse.tests.coroutines import awaited
+from finesse.tests.nodes.families import family
 from finesse.tests.nodes.stand_ins import BOX, FIVE, SETTINGS, PoolingVAE, WordCLIP, cond
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    """Folder of a miniature of random weights."""
-    folder = tmp_path_factory.mktemp("miniature")
-    networks.random(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def miniature(weights, comfy):
-    """MODEL, CLIP and VAE: the inpainting UNet, scale 4."""
+def miniature(tmp_path_factory, comfy):
+    """MODEL, CLIP and VAE of random weights: the inpainting UNet, scale 4."""
     from finesse.miniature.comfy.diffusers_folder import load_clip, load_unet, load_vae
 
-    return load_unet(weights, "unet_inpainting"), load_clip(weights), load_vae(weights)
-
-
-@pytest.fixture(scope="module")
-def plain_unet(weights, comfy):
-    """MODEL: the UNet that reads no mask."""
-    from finesse.miniature.comfy.diffusers_folder import load_unet
-
-    return load_unet(weights, "unet")
+    folder = tmp_path_factory.mktemp("miniature")
+    networks.random(folder)
+    return load_unet(folder, "unet_inpainting"), load_clip(folder), load_vae(folder)
 
 
 # The same as core
@@ -112,9 +99,9 @@ def test_one_box_of_the_picker_may_have_a_text_too(inpaint):
     assert region.seeds == (None,)
 
 
-def test_the_picker_is_told_of_the_picture_and_of_what_the_model_knows(inpaint_box, plain_unet):
+def test_the_picker_is_told_of_the_picture_and_of_what_the_model_knows(inpaint_box):
     output = inpaint_box.execute(
-        torch.rand(2, 40, 72, 3), cond(), cond(), PoolingVAE(4), BOX, **SETTINGS, model=plain_unet
+        torch.rand(2, 40, 72, 3), cond(), cond(), PoolingVAE(4), BOX, **SETTINGS, model=family("sdxl").model
     )
     known = {"token": 4, "levels": 3, "model_side": 1024}
     assert output.ui["finesse_box"] == [{"width": 72, "height": 40, **known}]
@@ -218,13 +205,20 @@ def test_report_tells_of_clipping_and_of_the_placeholder_mask(inpaint):
     assert "mask is Load Image's empty 64×64 placeholder and was ignored." in report
 
 
-def test_report_reads_the_model(inpaint, plain_unet):
+def test_report_reads_the_model(inpaint):
     image = torch.rand(1, 64, 64, 3)
     assert "4 UNet levels (as in SD1.x; link model" in inpaint(image)[4]
-    report = inpaint(image, model=plain_unet, noise_mask=False)[4]
+    model = family("sdxl").model
+    report = inpaint(image, model=model, noise_mask=False)[4]
     assert "3 UNet levels (read from model)" in report
     assert "no inpainting model and noise_mask is off" in report
-    assert "noise_mask is off" not in inpaint(image, model=plain_unet)[4]
+    assert "noise_mask is off" not in inpaint(image, model=model)[4]
+
+
+@pytest.mark.parametrize("name", ["sd15-inpainting", "sdxl-inpainting", "flux-fill"])
+def test_a_model_that_reads_the_mask_is_known_as_one(inpaint, name):
+    report = inpaint(torch.rand(1, 64, 64, 3), model=family(name).model, noise_mask=False)[4]
+    assert "no inpainting model" not in report
 
 
 def test_the_pack_registers_its_nodes(comfy):
