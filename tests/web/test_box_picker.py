@@ -236,6 +236,7 @@ def test_a_workflow_of_the_old_form_opens(picker):
         "grow": 3,
         "noise_mask": False,
         "context": 256,
+        "scale": "none",
     }
     assert picker.evaluate(f"() => {NODE}.inputs.every(input => input.name !== 'box')")
 

@@ -1,0 +1,82 @@
+"""The scale of *Inpaint Small Box* in ComfyUI's page: what the box picker shows, and what is saved."""
+
+from __future__ import annotations
+
+import pytest
+from finesse.tests.web.box_picking import FRAME, NODE, settle, show
+
+FRAME_OF_WINDOW = f"{FRAME} .finesse-window"
+INPUTS = """async () => Object.values((await app.graphToPrompt()).output)
+    .find(node => node.class_type === 'FinesseInpaintSmallBox').inputs"""
+SET = f"([name, value]) => {{ const widget = {NODE}.widgets.find(each => each.name === name);" + """
+    widget.value = value
+    widget.callback?.(value)
+    app.canvas.setDirty(true, true)
+}"""
+SAVE_AND_OPEN = """async () => {
+    const saved = JSON.parse(JSON.stringify(app.rootGraph.serialize()))
+    app.rootGraph.clear()
+    await app.loadGraphData(saved)
+}"""
+NEW = """async () => {
+    app.rootGraph.clear()
+    app.rootGraph.add(LiteGraph.createNode('FinesseInpaintSmallBox'))
+}"""
+
+
+@pytest.fixture
+def picker(page):
+    """The page with one box picker that shows a picture, as it was saved before there was a scale."""
+    page.set_default_timeout(20_000)
+    show(page)
+    return page
+
+
+def put(page, **values):
+    for name, value in values.items():
+        page.evaluate(SET, [name.replace("__", "."), value])
+
+
+def shown(page):
+    """Grade of the first box, what the panel says of it, and the label of the window's frame."""
+    settle(page)
+    grade = page.locator(f"{FRAME} .finesse-box").first.get_attribute("class").split("finesse-")[-1]
+    label = page.locator(f"{FRAME} .finesse-window-label")
+    return grade, page.locator(".finesse-area").inner_text(), label.text_content() if label.count() else None
+
+
+@pytest.mark.own_page_too
+def test_a_workflow_of_before_opens_unscaled(picker):
+    assert picker.evaluate(INPUTS)["scale"] == "none"
+    assert picker.locator(FRAME_OF_WINDOW).count() == 0
+
+
+@pytest.mark.own_page_too
+def test_the_window_and_the_grade_follow_the_scale(picker):
+    put(picker, box={"x": 200, "y": 208, "width": 24, "height": 24})
+    assert shown(picker) == ("red", "0.38 × 0.38 cells at the lowest level", None)
+    put(picker, scale="auto")
+    picker.wait_for_selector(FRAME_OF_WINDOW, state="attached")
+    assert shown(picker) == ("amber", "1.5 × 1.5 cells at the lowest level", "512 × 512 px, 4×")
+    put(picker, scale__limit=8.0)
+    picker.wait_for_function(f"document.querySelector('{FRAME} .finesse-green')")
+    assert shown(picker)[0] == "green"
+    put(picker, scale="side", context=96)
+    put(picker, scale__side=384)
+    picker.wait_for_function(f"document.querySelector('{FRAME}')?.textContent.includes('384')")
+    assert shown(picker)[2] == "384 × 384 px, 4×"
+
+
+@pytest.mark.own_page_too
+def test_a_scale_is_saved_and_opened(picker):
+    put(picker, scale="megapixels")
+    put(picker, scale__megapixels=0.25)
+    picker.evaluate(SAVE_AND_OPEN)
+    inputs = picker.evaluate(INPUTS)
+    assert (inputs["scale"], inputs["scale.megapixels"]) == ("megapixels", 0.25)
+
+
+def test_a_new_node_scales_by_itself(picker):
+    picker.evaluate(NEW)
+    inputs = picker.evaluate(INPUTS)
+    assert (inputs["scale"], inputs["scale.limit"], inputs["scale.model_side"]) == ("auto", 4, 0)
