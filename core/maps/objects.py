@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from ..components import connected_components
 from ..small_objects.boxes import Box
 
 FAR = 1 << 62  # greater than every distance, and a distance can still be added without overflow
@@ -127,7 +128,7 @@ def objects_of(
         raise ValueError(f"minimal_area: got {minimal_area}; give a fraction of the map, 0 to 1")
     if not labels.size:
         return []
-    numbers, found, areas, boxes = _components(labels)
+    numbers, found, areas, boxes = connected_components(labels)
     kept = (areas >= minimal_area * labels.size) & ~np.isin(found, list(ignore))
     order = np.lexsort((boxes[:, 0], boxes[:, 1], -areas))
     order = order[kept[order]]
@@ -142,7 +143,7 @@ def objects_of(
 
 def connected_to(mask: np.ndarray, seeds: np.ndarray) -> np.ndarray:
     """Bool (H, W): the objects of a mask that contain at least one of the seeds, both bool (H, W)."""
-    numbers, found, _, _ = _components(mask)
+    numbers, found, _, _ = connected_components(mask)
     reached = np.zeros(len(found), bool)
     reached[numbers[mask & seeds]] = True
     return reached[numbers]
@@ -181,7 +182,7 @@ def crumbs_around(labels: np.ndarray, hole_mask: np.ndarray) -> np.ndarray:
     Sampled maps have crumbs around their objects; spread over the hole they would become large patches.
     labels: integers (H, W), none negative. hole_mask: bool (H, W).
     """
-    numbers, _, areas, _ = _components(np.where(hole_mask, np.int16(-1), labels))
+    numbers, _, areas, _ = connected_components(np.where(hole_mask, np.int16(-1), labels))
     small = (10 * areas < np.count_nonzero(hole_mask))[numbers]
     return connected_to(small | hole_mask, hole_mask) & ~hole_mask
 
@@ -204,65 +205,6 @@ def _samples(length: int, start: int, size: int, limit: int) -> tuple[int, np.nd
     first = max(0, -start)
     visible = np.arange(first, min(size, limit - start))
     return start + first, (2 * visible + 1) * length // (2 * size)
-
-
-def _components(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Connected components, numbered by their first pixel in scan order.
-
-    Returns the number of every pixel (H, W), and for each component its label, area and x, y, right, bottom.
-    It is a union-find whose nodes are runs, the stretches of one label in a row.
-    """
-    width = labels.shape[1]
-    begins = np.ones(labels.shape, bool)
-    begins[:, 1:] = labels[:, 1:] != labels[:, :-1]
-    runs = (np.cumsum(begins, dtype=np.int32) - 1).reshape(labels.shape)
-    starts = np.flatnonzero(begins)
-    lengths = np.diff(starts, append=labels.size)
-    row, left = starts // width, starts % width
-
-    roots = _roots(len(starts), *_touching(labels, runs))
-    first = np.flatnonzero(roots == np.arange(len(roots)))
-    number = np.searchsorted(first, roots)
-    areas = np.bincount(number, lengths).astype(np.int64)
-    boxes = np.stack([left[first], row[first], np.zeros_like(first), np.zeros_like(first)], 1)
-    np.minimum.at(boxes[:, 0], number, left)
-    np.maximum.at(boxes[:, 2], number, left + lengths)
-    np.maximum.at(boxes[:, 3], number, row + 1)
-    return number[runs], labels.ravel()[starts[first]], areas, boxes
-
-
-def _touching(labels: np.ndarray, runs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of runs of one label in neighbouring rows that touch, straight or diagonally."""
-    width = labels.shape[1]
-    above, below = [], []
-    for shift in (-1, 0, 1):
-        upper = slice(max(0, -shift), width - max(0, shift))
-        lower = slice(max(0, shift), width - max(0, -shift))
-        same = labels[:-1, upper] == labels[1:, lower]
-        a, b = runs[:-1, upper][same], runs[1:, lower][same]
-        new = np.ones(len(a), bool)
-        new[1:] = (a[1:] != a[:-1]) | (b[1:] != b[:-1])
-        above.append(a[new])
-        below.append(b[new])
-    return np.concatenate(above), np.concatenate(below)
-
-
-def _roots(count: int, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """For each of `count` nodes, the smallest node that it is connected to by the edges a–b.
-
-    In every round each tree hooks onto its smallest neighbour and is flattened. Two rounds at least halve the
-    number of trees.
-    """
-    parent = np.arange(count)
-    while True:
-        a, b = parent[a], parent[b]
-        open_ = a != b
-        if not open_.any():
-            return parent
-        a, b = np.maximum(a[open_], b[open_]), np.minimum(a[open_], b[open_])
-        np.minimum.at(parent, a, b)
-        while not np.array_equal(parent, grandparent := parent[parent]):
-            parent = grandparent
 
 
 def _nearest_outside(hole: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
