@@ -27,7 +27,7 @@ class Box:
 
     @classmethod
     def from_dict(cls, value: Any, name: str = "box") -> Box:
-        """Read a BOUNDING_BOX dict, rounding to whole pixels.
+        """Read a BOUNDING_BOX dict, rounding to whole pixels, at least one.
 
         Raises ValueError, naming `name` and the value, if it is no such dict, holds something that
         is not a finite number, or has no area.
@@ -37,7 +37,8 @@ class Box:
         numbers = [value[key] for key in ("x", "y", "width", "height")]
         if not all(_is_finite_number(number) for number in numbers):
             raise ValueError(f"{name} must hold four finite numbers, got {value!r}; enter pixels.")
-        box = cls(*(round(number) for number in numbers))
+        x, y, *sides = numbers
+        box = cls(round(x), round(y), *(max(round(side), int(side > 0)) for side in sides))
         if box.width <= 0 or box.height <= 0:
             raise ValueError(f"{name} has no area: {box}; give it a width and height of at least one pixel.")
         return box
@@ -147,48 +148,76 @@ class LabelledBox:
     """A box and the text that describes what belongs in it; "" leaves the choice to the main prompt.
 
     seed: of the noise in the box, None for the one of the noise around it.
+    picture: index of the picture of a batch that the box is in, None if it is in all of them.
     """
 
     box: Box
     text: str = ""
     seed: int | None = None
+    picture: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The box as *Create Bounding Boxes* reads and writes it, with the text as description."""
+        metadata = {"type": "obj", "text": "", "desc": self.text, "palette": []}
+        own = {} if self.seed is None else {"seed": self.seed}
+        return {**self.box.to_dict(), "metadata": metadata, **own}
 
 
-def parse_boxes(value: Any, width: int, height: int, name: str = "boxes") -> list[LabelledBox]:
+def parse_boxes(
+    value: Any, width: int, height: int, name: str = "boxes", pictures: int = 1
+) -> list[LabelledBox]:
     """Read the value of the box picker, or the `elements` or the `bboxes` of core's *Create Bounding Boxes*.
 
     Elements are dicts with `bbox` = [ymin, xmin, ymax, xmax] in thousandths of their canvas, here of
-    an image of `width` x `height` pixels, and a text in `desc`. Bounding boxes are dicts in pixels,
-    alone, in a list, or in a list of one list; the box picker's have a `text` and a `seed` beside, if
-    any: a whole number, or its digits, because JavaScript rounds what is above 2^53. Raises ValueError
-    that names the faulty box, counting from 1.
+    an image of `width` x `height` pixels, and a text in `desc`. Bounding boxes are dicts in pixels, alone,
+    in a list, in a list of one list, or in a list for each of several `pictures`, as *SAM3 Detect* gives
+    them; the box picker's have a `text` and a `seed` beside, if any: a whole number, or its digits, because
+    JavaScript rounds what is above 2^53. Raises ValueError that names the faulty box, counting from 1.
     """
     items = [value] if isinstance(value, dict) else value
     if not isinstance(items, Sequence) or isinstance(items, str):
         raise ValueError(f"{name} must be a list of boxes, got {value!r}; link Create Bounding Boxes.")
+    frames = [items]
     if items and all(isinstance(item, (list, tuple)) for item in items):
-        if len(items) > 1:
-            raise ValueError(f"{name} holds boxes for {len(items)} pictures; link the boxes of one picture.")
-        items = items[0]
-    if not items:
-        raise ValueError(f"{name} is empty: {value!r}; draw at least one box, or unlink {name}.")
-    names = [name] if len(items) == 1 else [f"box {index}" for index in range(1, len(items) + 1)]
-    return [_parse_box(item, width, height, own) for item, own in zip(items, names, strict=True)]
+        frames = items
+    if len(frames) not in (1, pictures):
+        here = f"image has {pictures}" if pictures > 1 else "image is one picture"
+        raise ValueError(
+            f"{name} holds boxes for {len(frames)} pictures, but {here}; link the boxes of this image."
+        )
+    if not any(frames):
+        raise ValueError(
+            f"{name} is empty: {value!r}; draw at least one box, lower a detector's threshold, or unlink it."
+        )
+    is_only = sum(map(len, frames)) == 1
+    places = [None] if len(frames) == 1 else range(len(frames))
+    return [
+        _parse_box(item, width, height, name if is_only else box_name(index, place), place)
+        for place, frame in zip(places, frames, strict=True)
+        for index, item in enumerate(frame)
+    ]
 
 
-def _parse_box(item: Any, width: int, height: int, name: str) -> LabelledBox:
+def box_name(index: int, picture: int | None) -> str:
+    """What messages call a box; both count from 0, the name from 1."""
+    return f"box {index + 1}" if picture is None else f"box {index + 1} of picture {picture + 1}"
+
+
+def _parse_box(item: Any, width: int, height: int, name: str, picture: int | None) -> LabelledBox:
     if not isinstance(item, dict) or "bbox" not in item:
         box = Box.from_dict(item, name)
         return LabelledBox(
-            box, _own_text(item, name) or _text_of(item.get("metadata") or {}), _seed(item, name)
+            box, _own_text(item, name) or _text_of(item.get("metadata") or {}), _seed(item, name), picture
         )
     bbox = item["bbox"]
     if not isinstance(bbox, (list, tuple)) or len(bbox) != 4 or not all(map(_is_finite_number, bbox)):
         raise ValueError(f"{name} needs bbox = [ymin, xmin, ymax, xmax] in thousandths, got {bbox!r}.")
     top, bottom = sorted((round(bbox[0] * height / ELEMENT_UNITS), round(bbox[2] * height / ELEMENT_UNITS)))
     left, right = sorted((round(bbox[1] * width / ELEMENT_UNITS), round(bbox[3] * width / ELEMENT_UNITS)))
-    pixels = {"x": left, "y": top, "width": right - left, "height": bottom - top}
-    return LabelledBox(Box.from_dict(pixels, name), _text_of(item))
+    box_width = max(right - left, int(bbox[1] != bbox[3]))
+    box_height = max(bottom - top, int(bbox[0] != bbox[2]))
+    pixels = {"x": left, "y": top, "width": box_width, "height": box_height}
+    return LabelledBox(Box.from_dict(pixels, name), _text_of(item), picture=picture)
 
 
 def _own_text(item: dict[str, Any], name: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from comfy_api.latest import io
@@ -14,6 +12,7 @@ from ...core.maps.conversion import NOTHING
 from ...core.maps.objects import MapObject, objects_of
 from ...core.maps.palettes import Palette
 from ...core.maps.prompt_objects import labels_from, shown_by
+from ...core.small_objects.boxes import LabelledBox
 from ..categories import CONDITION_MAPS
 from .palette_input import (
     chosen_palette,
@@ -99,7 +98,7 @@ class MapToMasks(io.ComfyNode):
             )
         names = [chosen.labels[item.label] for item in found]
         masks = torch.from_numpy(np.stack([item.mask for item in found])).float()
-        boxes = [_bounding_box(item, name) for item, name in zip(found, names, strict=True)]
+        boxes = [LabelledBox(item.box, name).to_dict() for item, name in zip(found, names, strict=True)]
         return io.NodeOutput(masks, [boxes], ", ".join(names))
 
 
@@ -123,8 +122,3 @@ def _areas(labels: np.ndarray, palette: Palette) -> str:
     largest = [index for index in np.argsort(-counts, kind="stable") if counts[index]]
     shown = [f"{palette.labels[index]} ({counts[index] / labels.size:.2%})" for index in largest[:LISTED]]
     return ", ".join(shown) + (f" and {len(largest) - LISTED} more" if len(largest) > LISTED else "")
-
-
-def _bounding_box(item: MapObject, label: str) -> dict[str, Any]:
-    """Write a box in the form that core's Create Bounding Boxes reads, with the label as description."""
-    return {**item.box.to_dict(), "metadata": {"type": "obj", "text": "", "desc": label, "palette": []}}

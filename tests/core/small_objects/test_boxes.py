@@ -40,6 +40,7 @@ def test_dict_round_trip():
 
 def test_from_dict_rounds_to_whole_pixels():
     assert Box.from_dict({"x": 0.6, "y": 1.4, "width": 2.5001, "height": 3}) == Box(1, 1, 3, 3)
+    assert Box.from_dict({"x": 7.3, "y": 2, "width": 0.2, "height": 0.4}) == Box(7, 2, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +182,24 @@ def test_parse_bounding_boxes_alone_in_a_list_and_in_a_frame():
         assert parse_boxes(value, 512, 512) == [LabelledBox(Box(1, 2, 3, 4))]
 
 
+def test_an_element_thinner_than_a_pixel_has_one():
+    assert parse_boxes({"bbox": [500, 500, 502, 503]}, 64, 64) == [LabelledBox(Box(32, 32, 1, 1))]
+
+
 PIXELS = {"x": 1, "y": 2, "width": 3, "height": 4}
+
+
+def test_a_detectors_boxes_of_several_pictures_know_their_picture():
+    detected = {"x": 1.2, "y": 2.4, "width": 3.3, "height": 3.9, "score": 0.9}
+    box = Box(1, 2, 3, 4)
+    assert parse_boxes([[detected]], 512, 512, pictures=3) == [LabelledBox(box)]
+    found = parse_boxes([[detected, detected], [], [PIXELS]], 512, 512, pictures=3)
+    assert found == [LabelledBox(box, picture=place) for place in (0, 0, 2)]
+
+
+def test_a_box_with_text_is_read_as_it_was_written():
+    for item in (LabelledBox(Box(1, 2, 3, 4), "a dog", 7), LabelledBox(Box(1, 2, 3, 4))):
+        assert parse_boxes([[item.to_dict()]], 512, 512) == [item]
 
 
 def test_boxes_of_the_picker_have_texts_and_seeds():
@@ -210,7 +228,7 @@ def test_boxes_of_the_picker_have_texts_and_seeds():
         (None, "None"),
         ([], r"empty: \[\]; draw at least one box"),
         ([[]], "empty"),
-        ([[{}], [{}]], "2 pictures"),
+        ([[{}], [{}]], "boxes holds boxes for 2 pictures, but image is one picture; link the boxes of"),
         ([{"bbox": [0, 0, 500]}], r"boxes needs bbox.*\[0, 0, 500\]"),
         ([{"bbox": [0, 0, 500, math.nan]}], r"boxes needs bbox.*nan"),
         ([{"bbox": [0, 0, 500, 500]}, {"bbox": [0, 0, 0, 500]}], "box 2 has no area"),
@@ -228,3 +246,10 @@ def test_boxes_of_the_picker_have_texts_and_seeds():
 def test_parse_boxes_names_the_faulty_one(value, said):
     with pytest.raises(ValueError, match=said):
         parse_boxes(value, 512, 512)
+
+
+def test_a_box_of_several_pictures_is_named_with_its_picture():
+    with pytest.raises(ValueError, match=r"^box 2 of picture 3 has no area"):
+        parse_boxes([[PIXELS], [], [PIXELS, {**PIXELS, "width": 0}]], 512, 512, pictures=3)
+    with pytest.raises(ValueError, match="boxes for 2 pictures, but image has 3; link"):
+        parse_boxes([[PIXELS], [PIXELS]], 512, 512, pictures=3)
