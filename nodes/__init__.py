@@ -23,13 +23,14 @@ from .maps.objects_from_prompt import ObjectsFromPrompt
 from .maps.paste_object import PasteObject
 from .maps.segment_image import SegmentImage
 from .maps.select_seed import SelectSeedByRecall
+from .small_objects.boxes_from_mask import BoxesFromMask
 from .small_objects.composite_box import CompositeBox
 from .small_objects.inpaint_box import InpaintSmallBox
 from .small_objects.noise_per_box import BoxNoise
 from .small_objects.so_lora import LoadSOLoRA
 
 NODES: tuple[type[io.ComfyNode], ...] = (
-    *(InpaintSmallBox, CompositeBox, LoadSOLoRA, BoxNoise),
+    *(InpaintSmallBox, CompositeBox, LoadSOLoRA, BoxNoise, BoxesFromMask),
     *(LoadFactor, ApplyFactor, ObjectsFromPrompt, SelectSeedByRecall, ConvertPalette, MapToMasks),
     *(EditMap, PasteObject, SegmentImage),
     *(ChainFactor, SampleConditionMaps, GetFactorMaps),

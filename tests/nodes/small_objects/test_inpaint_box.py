@@ -230,6 +230,7 @@ def test_the_pack_registers_its_nodes(comfy):
         "FinesseCompositeBox",
         "FinesseLoadSOLoRA",
         "FinesseBoxNoise",
+        "FinesseBoxesFromMask",
         "FinesseLoadFactor",
         "FinesseApplyFactor",
         "FinesseObjectsFromPrompt",
