@@ -155,7 +155,7 @@ def test_the_boxes_fit_cores_own_nodes(boxes_from):
 
 def test_the_boxes_link_to_inpaint_small_box(boxes_from, inpaint):
     boxes = boxes_from(mask=MASK, texts="a dog\n-").boxes
-    positive, *_, region, _ = inpaint(image(), boxes=boxes, clip=WordCLIP())
+    positive, _, _, region, *_ = inpaint(image(), boxes=boxes, clip=WordCLIP())
     assert [values.get("text") for _, values in positive] == [None, "a dog"]
     assert region.boxes == tuple(box.snap(8) for box in (FIRST, SECOND, THIRD))
 
