@@ -10,7 +10,7 @@ from torch import Tensor
 from ...core.factors.chain import judged_place
 from ...core.factors.selection import RecallJudge
 from ...core.maps.palettes import PALETTES
-from ..latents import empty_latent, finite_latent
+from ..latents import empty_latent, encode_pictures
 from ..maps.palette_input import chosen_palette, wanted_objects
 from ..types import Conditioning
 from .chain_links import Chain, check_links
@@ -75,7 +75,7 @@ def given_maps(chain: Chain, vae: Any, width: int, height: int, count: int) -> d
                 " one, or one for each."
             )
         pixels = link.resized_map(width, height)
-        given[link.info.condition] = GivenMap(pixels, finite_latent(vae.encode(pixels)))
+        given[link.info.condition] = GivenMap(pixels, encode_pictures(vae, pixels))
     return given
 
 

@@ -21,7 +21,7 @@ from ...core.layers.losses import Layer, split_layers
 from ...core.seeds import LARGEST_SEED
 from ...core.small_objects.boxes import Box, ceil_to
 from ...core.small_objects.region import pad_to_window
-from ..latents import finite_latent
+from ..latents import encode_pictures
 from ..types import Conditioning
 from .model_denoiser import TrainableModel, patched_by
 from .training_memory import check_memory, training_memory
@@ -93,7 +93,7 @@ def photo_layers(
 
 
 def _encoded(model: ModelPatcher, vae: Any, pixels: Tensor) -> Tensor:
-    latent = finite_latent(vae.encode(pixels[..., :3]))
+    latent = encode_pictures(vae, pixels[..., :3])
     channels = model.model.latent_format.latent_channels
     if latent.ndim != 4 or latent.shape[1] != channels:
         raise ValueError(

@@ -87,7 +87,7 @@ class ReferenceBackground(io.ComfyNode):
         edit = _without_object(selected, vae.spacial_compression_encode())
         photo, region = image[..., :3], edit.region
         filled = fill_from_around(photo, region.alpha[:, :height, :width].to(photo.device))
-        latent, inpaint = encode_edit(vae, filled, edit, noise_mask=True)
+        latent, inpaint = encode_edit(vae, filled, edit, noise_mask=True, model=model)
         prompts = (node_helpers.conditioning_set_values(prompt, inpaint) for prompt in (positive, negative))
         drawn = _sample(model, vae, *prompts, latent, seed, settings)
         return io.NodeOutput(composite(photo, drawn, region, feather=region.cell // 2))
@@ -188,4 +188,5 @@ def _sample(
         disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
         seed=seed,
     )
-    return vae.decode(samples)
+    pictures = vae.decode(samples)
+    return pictures.reshape(-1, *pictures.shape[-3:])  # a video model's (1, 1, h, w, 3) -> (1, h, w, 3)

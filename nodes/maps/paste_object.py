@@ -14,7 +14,7 @@ from ...core.small_objects.boxes import Box, Grid
 from ...core.small_objects.compositing import composite
 from ...core.small_objects.region import Region, cut_window, dilate, plan_edit
 from ..categories import CONDITION_MAPS
-from ..latents import MAX_SIDE, finite_latent
+from ..latents import MAX_SIDE, encode_pictures, mask_of_pictures
 from ..types import FinesseRegion
 
 PROPORTIONS = 0.05  # a map's sides are multiples of 8, so its proportions rarely equal the picture's exactly
@@ -91,11 +91,9 @@ class PasteObject(io.ComfyNode):
             grow=grow + rim,
             context=context,
         ).region
-        latent = {
-            "samples": finite_latent(vae.encode(cut_window(pasted, region))),
-            "noise_mask": region.alpha.unsqueeze(1),  # BHW -> B1HW
-        }
-        return io.NodeOutput(pasted, latent, region)
+        samples = encode_pictures(vae, cut_window(pasted, region))
+        rim_mask = mask_of_pictures(region.alpha.unsqueeze(1), samples)  # BHW -> B1HW
+        return io.NodeOutput(pasted, {"samples": samples, "noise_mask": rim_mask}, region)
 
 
 def _inputs() -> list[io.Input]:

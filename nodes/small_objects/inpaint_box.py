@@ -15,7 +15,7 @@ from ...core.images import check_image, check_mask
 from ...core.small_objects.boxes import Grid, LabelledBox, describe_effective_area, parse_boxes
 from ...core.small_objects.region import PlannedEdit, Region, cut_window, plan_edit
 from ..categories import SMALL_OBJECTS
-from ..latents import MAX_SIDE, encode_edit
+from ..latents import MAX_SIDE, encode_edit, masks_of_pictures
 from ..progress_text import show_text
 from ..types import Conditioning, FinesseRegion
 from .box_picker import UI_KEY, Boxes, picker_data
@@ -99,7 +99,7 @@ class InpaintSmallBox(io.ComfyNode):
             context=context,
             scale=scaling,
         )
-        latent, inpaint = encode_edit(vae, image, edit, noise_mask)
+        latent, inpaint = encode_edit(vae, image, edit, noise_mask, model)
         into_window = IntoWindow(edit.region)
         around = into_window(positive, "positive")
         prompts = {
@@ -112,9 +112,9 @@ class InpaintSmallBox(io.ComfyNode):
         report = _report(edit, labelled, image, is_placeholder, model, grid, noise_mask)
         region = replace(edit.region, seeds=tuple(item.seed for item in labelled))
         show_text(cls, report)
+        made = (node_helpers.conditioning_set_values(prompt, inpaint) for prompt in prompts.values())
         return io.NodeOutput(
-            node_helpers.conditioning_set_values(prompts["positive"], inpaint),
-            node_helpers.conditioning_set_values(prompts["negative"], inpaint),
+            *(masks_of_pictures(conditioning, latent["samples"]) for conditioning in made),
             latent,
             region,
             report,

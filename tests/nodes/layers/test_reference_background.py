@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from finesse.miniature.model import networks
 from finesse.tests.nodes.factors.small_factors import prompts
+from finesse.tests.nodes.families import family
 from finesse.tests.nodes.layers.photo_layers import BACKGROUND, HEIGHT, WIDTH, picture, square
 from finesse.tests.nodes.maps.running import run
 
@@ -63,6 +64,18 @@ def test_a_new_background_is_what_a_stock_sampler_draws(make, stock):
 def test_an_inpainting_model_draws_a_whole_background_too(make, inpainting, stock):
     found = make(inpainting, source="draw")
     assert torch.equal(found, stock(torch.zeros(1, 4, 9, 8), model=inpainting)[:, :HEIGHT, :WIDTH])
+
+
+@pytest.mark.parametrize("source", ["draw", "keep"])
+@pytest.mark.parametrize("name", ["flux-fill", "qwen-image"])
+def test_other_families_draw_a_background_too(make, name, source):
+    made, photo = family(name), torch.rand(1, 96, 64, 3)
+    mask = torch.zeros(1, 96, 64)
+    mask[:, 30:60, 20:40] = 1
+    texts = {"positive": made.text(1), "negative": made.text(2)}
+    found = make(made.model, vae=made.vae, image=photo, mask=mask, source=source, **texts)
+    assert found.shape == photo.shape
+    assert not torch.equal(found, photo)
 
 
 @pytest.mark.parametrize("kind", ["plain", "inpainting"])

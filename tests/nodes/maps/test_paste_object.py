@@ -6,6 +6,7 @@ import pytest
 import torch
 from finesse.core.small_objects.boxes import Box
 from finesse.miniature.model import networks
+from finesse.tests.nodes.families import family
 from finesse.tests.nodes.stand_ins import PoolingVAE
 
 SETTINGS = {"grow": 0, "feather": 0, "colour_match": "none", "rim": 8, "context": 0}
@@ -189,3 +190,13 @@ def test_bad_input_is_named(paste, given, said):
     values = {"original": pictures(), "generated": pictures(seed=1), "mask": box_mask(OBJECT), **given}
     with pytest.raises(ValueError, match=said):
         paste(**values)
+
+
+def test_pictures_of_a_batch_stay_pictures_to_a_vae_for_video(paste):
+    vae, original = family("qwen-image").vae, pictures(2)
+    masks = torch.cat([box_mask(OBJECT), box_mask(Box(50, 8, 16, 16))])
+    _, latent, region = paste(original, pictures(2, seed=1), masks, vae)
+    assert latent["samples"].shape == (2, 16, 1, 8, 12)
+    assert torch.equal(latent["noise_mask"], region.alpha[:, None, None])
+    alone = paste(original[1:], pictures(2, seed=1)[1:], masks[1:], vae)[1]
+    torch.testing.assert_close(latent["samples"][1:], alone["samples"])
