@@ -8,14 +8,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
-from torchvision.transforms.functional import to_pil_image
+from torchvision.transforms.functional import crop, to_pil_image
 from transformers import CLIPModel, CLIPProcessor
 
 from ...core.images import to_bytes
 from ...miniature.model import judges
 from ...miniature.world.things import COLOURS, THINGS
 from ..frechet import frechet_distance
-from .methods import BoxPictures
+from .box_pictures import BoxPictures
 
 CHUNK = 32
 PROMPTS = ("label", "color_label")
@@ -119,9 +119,9 @@ class ClipJury(BoxJury):
         return torch.cat(found)
 
     def _cuts(self, pixels: Tensor) -> list[Tensor]:
-        """Cut out the boxes, (3, height, width) each."""
-        places = self.boxes.boxes.int().tolist()
-        return [row[:, y:y2, x:x2] for row, (x, y, x2, y2) in zip(pixels, places, strict=True)]
+        """Cut out what is to be seen of each box, (3, height, width) each; black beyond the picture."""
+        places = self.boxes.crops.int().tolist()
+        return [crop(row, y, x, y2 - y, x2 - x) for row, (x, y, x2, y2) in zip(pixels, places, strict=True)]
 
 
 def load_inception(path: Path) -> FeatureExtractorInceptionV3:

@@ -10,34 +10,21 @@ from typing import Literal
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
+from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 
+from ...core.images import to_bytes
+from ...core.small_objects.losses import seen_from, windows
 from ...miniature.model import networks
 from ...training.loop.config import option
 from ...training.models import lora, sampling
 from ...training.models.base_model import Embedded, load_base
-from ...training.models.inpainting import condition, draw_masks
+from ...training.models.inpainting import condition, draw_masks, snapped
+from .box_pictures import BoxPictures
 
-Method = Callable[["BoxPictures", Embedded, Tensor], Tensor]
-
-
-@dataclass
-class BoxPictures:
-    """Held-out pictures with one small box each, N of them."""
-
-    pixels: Tensor  # (N, 3, S, S) in [0, 1]
-    boxes: Tensor  # (N, 4) in pixels, on the latent grid
-    near_pixels: Tensor  # (N, 3, S, S): the windows around the boxes, enlarged
-    near_boxes: Tensor  # (N, 4)
-    texts: list[tuple[str, str]]  # without and with the colour
-    things: list[tuple[str, str | None]]  # label and colour
-
-    def part(self, rows: slice) -> BoxPictures:
-        return BoxPictures(*(value[rows] for value in vars(self).values()))
-
-    def __len__(self) -> int:
-        return len(self.texts)
+Method = Callable[[BoxPictures, Embedded, Tensor], Tensor]
 
 
 @dataclass
@@ -72,8 +59,7 @@ class BoxStudio:
         self.empty = self.base.embed([""])
         self.added = None
         if self.base.is_sdxl:
-            side = self.base.unet.config.sample_size * self.base.cell
-            self.added = sampling.embeddings(self.empty.pooled[0], side)
+            self.added = sampling.embeddings(self.empty.pooled[0], self.side)
         stock, vae = partial(self.inpaint, self.base.unet), self.base.vae
         self.peers = {
             "blended": partial(self.blended, plain),
@@ -87,11 +73,17 @@ class BoxStudio:
             self.ablation["so_lora_vt"] = partial(self.inpaint, without_csd, tuned)
         self.ablation["so_lora_csd"] = partial(self.inpaint, ours, vae)
         self.ablation["all"] = partial(self.inpaint, ours, tuned)
+        self.windowed = {"base": (self.base.unet, vae), "so_lora": (ours, vae), "soediff": (ours, tuned)}
         self.tuned = tuned
 
     def adapted(self, path: str) -> UNet2DConditionModel:
         """The base's UNet with the adapters of a SO-LoRA file in it."""
         return lora.merged(self.base.unet, path).eval().requires_grad_(False)
+
+    @property
+    def side(self) -> int:
+        """Side in pixels of the pictures that the model knows."""
+        return self.base.unet.config.sample_size * self.base.cell
 
     def noise(self, seeds: range) -> Tensor:
         side = self.base.unet.config.sample_size
@@ -131,6 +123,32 @@ class BoxStudio:
             pasted[row, :, top:bottom, left:right] = small[:, top - y : bottom - y, left - x : right - x]
         return pasted
 
+    def scaled(
+        self,
+        unet: UNet2DConditionModel,
+        decoder: AutoencoderKL,
+        scale: float,
+        part: BoxPictures,
+        text: Embedded,
+        noise: Tensor,
+    ) -> Tensor:
+        """Stock inpainting of a window around each box, enlarged `scale` times to the side the model knows.
+
+        Windows are enlarged by Lanczos and made small again by means of areas; only the boxes are pasted.
+        """
+        near = windows(part.boxes, self.side, round(self.side / scale)).floor()
+        places = near.int().tolist()
+        cuts = (row[:, y:y2, x:x2] for row, (x, y, x2, y2) in zip(part.pixels, places, strict=True))
+        boxes = snapped(seen_from(near, part.boxes, self.side), self.base.cell).clamp(0, self.side)
+        enlarged = torch.stack([lanczos(cut, self.side) for cut in cuts])
+        drawn = self.inpaint(unet, decoder, replace(part, pixels=enlarged, boxes=boxes), text, noise)
+        pasted = part.pixels.clone()
+        for row, (box, (x, y, x2, y2)) in enumerate(zip(part.boxes.int().tolist(), places, strict=True)):
+            small = F.interpolate(drawn[row][None], size=(y2 - y, x2 - x), mode="area")[0]
+            left, top, right, bottom = box
+            pasted[row, :, top:bottom, left:right] = small[:, top - y : bottom - y, left - x : right - x]
+        return pasted
+
     def sample(self, unet: UNet2DConditionModel, text: Embedded, noise: Tensor, **options: object) -> Tensor:
         settings = {"steps": self.arguments.steps, "guidance": self.arguments.guidance}
         half = self.arguments.precision == "bf16"
@@ -145,3 +163,9 @@ class BoxStudio:
                 **settings,
                 **options,
             )
+
+
+def lanczos(pixels: Tensor, side: int) -> Tensor:
+    """Resize a picture (3, h, w) in [0, 1] to (3, side, side), in bytes."""
+    resized = to_pil_image(to_bytes(pixels).cpu()).resize((side, side), Image.Resampling.LANCZOS)
+    return pil_to_tensor(resized).to(pixels) / 255
