@@ -95,11 +95,12 @@ def feather_ramp(alpha: Tensor, feather: int) -> Tensor:
 def match_colours(edited: Tensor, original: Tensor, ring: Tensor) -> Tensor:
     """Give each channel of `edited` the mean and spread that `original` has on the ring.
 
-    edited, original: (B, h, w, 3); ring: (1 or B, h, w) bool, not empty. The ring shows the same
-    things in both, so what differs there is the drift of VAE and sampler. Returns values in [0, 1].
+    edited, original: (B, h, w, 3); ring: (1 or B, h, w) bool, empty in a picture without boxes. The ring
+    shows the same things in both, so what differs there is the drift of VAE and sampler. Returns values in
+    [0, 1].
     """
     weight = ring.unsqueeze(-1).to(edited)
-    count = weight.sum(dim=(1, 2), keepdim=True)
+    count = weight.sum(dim=(1, 2), keepdim=True).clamp(min=1)
 
     def statistics(pixels: Tensor) -> tuple[Tensor, Tensor]:
         mean = (pixels * weight).sum(dim=(1, 2), keepdim=True) / count
@@ -122,7 +123,8 @@ def _ring_width(region: Region) -> int:
 def _ring(alpha: Tensor, width: int) -> Tensor:
     inside = (alpha > 0).float()
     ring = (dilate(inside, width) - inside) > 0
-    if not bool(ring.flatten(1).any(dim=1).all()):
+    has_box, has_ring = (pixels.flatten(1).any(dim=1) for pixels in (inside, ring))
+    if not bool(has_ring[has_box].all()):
         raise ValueError(
             "colour_match needs pixels around the box, but the region fills the picture; "
             "set colour_match to none or use a smaller box."

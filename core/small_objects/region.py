@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..images import resize_lanczos
+from .box_masks import BoxMask, enlarged, framed, on_grid, painted, partition, snapped
 from .boxes import Box, Grid
 from .window import Scale, plan_window
 
@@ -32,6 +33,7 @@ class Region:
     cell: pixels of the sampled window under one latent value.
     seeds: of the boxes' noise, as many as boxes, None where a box has none; or empty.
     scaled: width and height in pixels at which the window was sampled, None for its own.
+    pictures: of a batch that the boxes are in, as many as boxes, None where a box is in all; or empty.
     """
 
     image_width: int
@@ -42,6 +44,7 @@ class Region:
     cell: int
     seeds: tuple[int | None, ...] = ()
     scaled: tuple[int, int] | None = None
+    pictures: tuple[int | None, ...] = ()
 
     @property
     def sampled_size(self) -> tuple[int, int]:
@@ -66,17 +69,17 @@ class Region:
 class PlannedEdit:
     """A planned edit: its region, one mask a box, and remarks for the user.
 
-    masks: (1 or batch, height, width) of the sampled window, in [0, 1], 1 where the model draws.
+    masks: places and values in the sampled window, 1 where the model draws.
     """
 
     region: Region
-    masks: list[Tensor]
+    masks: list[BoxMask]
     notes: list[str]
 
     @property
     def mask(self) -> Tensor:
-        """Mask of all boxes."""
-        return torch.stack(self.masks).amax(dim=0)
+        """Mask (1 or batch, height, width) of all boxes."""
+        return painted(self.masks, *self.region.sampled_size)
 
 
 def plan_edit(
@@ -90,24 +93,29 @@ def plan_edit(
     grow: int,
     context: int,
     scale: Scale = UNSCALED,
+    pictures: Sequence[int | None] = (),
+    batch: int = 1,
 ) -> PlannedEdit:
     """Plan an edit inside `boxes` of an image.
 
     names: what to call each box in messages. mask: (1 or batch, height, width) or None; only what is
     in a box counts. size: the image's (width, height). grid: the model's. snap: widen to whole tokens
     of it. grow: pixels added around. context, scale: see `plan_window`. In a scaled window the image
-    changes in the boxes alone, and `snap` widens only what is sampled.
+    changes in the boxes alone, and `snap` widens only what is sampled. pictures: of a batch of so many
+    that the boxes are in, as `Region.pictures`.
     Raises ValueError for a box outside the image, without a masked pixel, or on no latent cell.
     """
     width, height = size
-    notes, inner, painted, final = [], [], [], []
-    for box, name in zip(boxes, names, strict=True):
+    pictures = pictures or [None] * len(boxes)
+    own = [_of_picture(mask, picture) for picture in pictures]
+    notes, inner, parts, final = [], [], [], []
+    for box, name, own_mask in zip(boxes, names, own, strict=True):
         clipped = box.clip(width, height, name)
         if clipped != box:
             notes.append(f"{name} reaches past the image and was clipped to {clipped}.")
         inner.append(clipped)
-        painted.append(clipped if mask is None else _masked_part(mask, clipped, name))
-        final.append(painted[-1].grow(grow).clip(width, height))
+        parts.append(clipped if own_mask is None else _masked_part(own_mask, clipped, name))
+        final.append(parts[-1].grow(grow).clip(width, height))
     planned = plan_window(final, size, context, scale, grid)
     window, scaled = planned.box, (planned.width, planned.height)
     is_scaled = scaled != (window.width, window.height)
@@ -116,29 +124,54 @@ def plan_edit(
     if snap and not is_scaled:
         final = [box.snap(grid.token) for box in final]
 
-    visible = window.clip(width, height)
-    step = grid.token if snap else 1
-    in_image = [_box_mask(box, mask, visible, window, 1 if is_scaled else step, grow) for box in painted]
-    masks = [snap_mask(_enlarged(each, scaled), step) for each in in_image] if is_scaled else in_image
+    visible, step = window.clip(width, height), grid.token if snap else 1
+    in_image = [
+        _only_in(_box_mask(box, own_mask, visible, window, grow), picture, batch)
+        for box, own_mask, picture in zip(parts, own, pictures, strict=True)
+    ]
+    masks = [snapped(enlarged(each, window, scaled) if is_scaled else each, step) for each in in_image]
     for box_mask, box, name in zip(masks, final, names, strict=True):
-        if not bool(to_cells(box_mask, grid.cell).round().any()):
+        if not bool(to_cells(on_grid(box_mask, grid.cell).values, grid.cell).round().any()):
             raise ValueError(
                 f"{name} ({box}) covers no latent cell of {grid.cell}×{grid.cell} px: turn snap on, raise "
                 "grow, or paint the mask stronger than 0.5."
             )
-    alpha = torch.stack(in_image).amax(dim=0)
-    if mask is not None and _reaches_past(mask, inner):
+    if mask is not None and _reaches_past(mask, inner, pictures):
         notes.append("mask reaches past the box and was cut to it.")
+    seen, _ = partition(masks, *scaled)
+    notes += [
+        f"{name} lies under later boxes, and they win."
+        for part, name in zip(seen, names, strict=True)
+        if not bool(part.values.any())
+    ]
+    alpha = painted(in_image if is_scaled else masks, window.width, window.height)
     region = Region(
-        width, height, window, tuple(final), alpha, grid.cell, scaled=scaled if is_scaled else None
+        *(width, height, window, tuple(final), alpha, grid.cell),
+        pictures=tuple(pictures),
+        scaled=scaled if is_scaled else None,
     )
     return PlannedEdit(region, masks, notes)
 
 
-def _reaches_past(mask: Tensor, boxes: Sequence[Box]) -> bool:
+def _of_picture(mask: Tensor | None, picture: int | None) -> Tensor | None:
+    """The part of a mask (1 or batch, height, width) for one picture, or all of it."""
+    return mask if mask is None or picture is None or len(mask) == 1 else mask[picture : picture + 1]
+
+
+def _only_in(mask: BoxMask, picture: int | None, batch: int) -> BoxMask:
+    """The mask in one picture of a batch, and 0 in the others."""
+    if picture is None:
+        return mask
+    values = torch.zeros(batch, *mask.values.shape[1:])
+    values[picture] = mask.values[0]
+    return BoxMask(mask.box, values)
+
+
+def _reaches_past(mask: Tensor, boxes: Sequence[Box], pictures: Sequence[int | None]) -> bool:
     outside = mask > 0
-    for box in boxes:
-        outside[box.index] = False
+    for box, picture in zip(boxes, pictures, strict=True):
+        part = _of_picture(outside, picture)  # a view
+        part[box.index] = False
     return bool(outside.any())
 
 
@@ -160,16 +193,17 @@ def _masked_part(mask: Tensor, box: Box, name: str) -> Box:
     return replace(part, x=box.x + part.x, y=box.y + part.y)
 
 
-def _box_mask(box: Box, mask: Tensor | None, visible: Box, window: Box, step: int, grow: int) -> Tensor:
+def _box_mask(box: Box, mask: Tensor | None, visible: Box, window: Box, grow: int) -> BoxMask:
+    """The mask of a box in the window; beyond the image it goes on as the image does."""
+    grown = box.grow(grow).clip(visible.right, visible.bottom)
     if mask is None:
-        box, values = box.grow(grow).clip(visible.right, visible.bottom), torch.ones(1, 1, 1)
+        values = torch.ones(1, grown.height, grown.width)
     else:
-        values = mask[box.index].cpu()
-    canvas = torch.zeros(values.shape[0], visible.height, visible.width)
-    canvas[Box(box.x - visible.x, box.y - visible.y, box.width, box.height).index] = values
-    if mask is not None:
-        canvas = dilate(canvas, grow)
-    return snap_mask(pad_to_window(canvas.unsqueeze(-1), window).squeeze(-1), step)
+        values = dilate(framed(BoxMask(box, mask[box.index].cpu()), grown).values, grow)
+    right = window.right if grown.right == visible.right else grown.right
+    bottom = window.bottom if grown.bottom == visible.bottom else grown.bottom
+    place = Box(grown.x - window.x, grown.y - window.y, right - grown.x, bottom - grown.y)
+    return BoxMask(place, pad_to_window(values.unsqueeze(-1), place).squeeze(-1))
 
 
 def cut_window(image: Tensor, region: Region) -> Tensor:
@@ -187,11 +221,6 @@ def pad_to_window(pixels: Tensor, window: Box) -> Tensor:
     return F.pad(pixels.movedim(-1, 1), (0, right, 0, bottom), mode="replicate").movedim(1, -1)
 
 
-def _enlarged(mask: Tensor, size: tuple[int, int]) -> Tensor:
-    """(batch, h, w) at `size` (width, height); each pixel gets the largest value of those it touches."""
-    return F.adaptive_max_pool2d(mask, size[::-1])
-
-
 def dilate(mask: Tensor, pixels: int) -> Tensor:
     """Grow (batch, h, w) by `pixels` in all eight directions."""
     if pixels == 0:
@@ -201,25 +230,7 @@ def dilate(mask: Tensor, pixels: int) -> Tensor:
     return F.max_pool2d(rows, (1, size), stride=1, padding=(0, pixels)).squeeze(1)
 
 
-def snap_mask(mask: Tensor, cell: int) -> Tensor:
-    """Give every cell of (batch, h, w) its largest value; h and w are multiples of `cell`."""
-    if cell == 1:
-        return mask
-    cells = F.max_pool2d(mask.unsqueeze(1), cell)
-    return F.interpolate(cells, scale_factor=cell, mode="nearest").squeeze(1)
-
-
 def to_cells(mask: Tensor, cell: int) -> Tensor:
     """(batch, h, w) at latent size, by the bilinear sampling that ComfyUI's samplers use."""
     size = (mask.shape[1] // cell, mask.shape[2] // cell)
     return F.interpolate(mask.unsqueeze(1), size=size, mode="bilinear").squeeze(1)
-
-
-def partition(masks: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
-    """Make overlapping masks disjoint, the later one winning; also return what none of them covers."""
-    taken = torch.zeros_like(masks[0])
-    parts: list[Tensor] = []
-    for mask in reversed(masks):
-        parts.append(mask * (1 - taken))
-        taken = torch.maximum(taken, mask)
-    return parts[::-1], 1 - taken

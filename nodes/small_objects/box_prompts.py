@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import comfy.utils
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...core.small_objects.region import PlannedEdit, Region, partition
+from ...core.small_objects.box_masks import BoxMask, partition
+from ...core.small_objects.boxes import Box
+from ...core.small_objects.region import PlannedEdit, Region
 from ..types import Conditioning
 from .window_conditioning import area_of
 
@@ -27,23 +30,34 @@ def prompt_per_box(
     """Limit `positive` to outside the boxes that have a text; in these only their text holds, for all steps.
 
     around: `positive` moved into the window. texts: one a box, "" leaves it to `positive`. Controls, sizes
-    and what else hangs on those entries of `positive` that reach into a box hold for its text, too.
+    and what else hangs on those entries of `positive` that reach into a box hold for its text, too. Boxes of
+    the same text share an entry, since the model runs once for each.
     """
     if not any(texts):
         return around
-    parts, rest = partition(edit.masks)
-    prompts: Conditioning = []
+    parts, rest = partition(edit.masks, *edit.region.sampled_size)
+    places = [_place(values, rest, edit.region) for _, values in around]
+    alike: dict[tuple[str, tuple[int, ...]], list[BoxMask]] = {}
     for text, part in zip(texts, parts, strict=True):
         if not text:
-            rest = rest + part
-        elif bool(part.any()):
-            reaching = [entry for entry in around if _reaches(entry[1], part, edit.region)]
-            # No control reaches a box that no prompt reaches, but sizes are the whole picture's
-            shared = _shared(reaching, OWN) if reaching else _shared(positive, (*OWN, *CONTROL))
-            own = {"mask": part, "mask_strength": 1.0, "set_area_to_bounds": False}
-            encoded = clip.encode_from_tokens_scheduled(clip.tokenize(text))
-            prompts += [[cond, {**shared, **values, **own}] for cond, values in encoded]
-    kept = ((cond, values) for cond, values in around if _reaches(values, rest, edit.region))
+            rest[part.box.index] += part.values
+        elif bool(part.values.any()):
+            reaching = tuple(i for i, place in enumerate(places) if _reaches(place, part))
+            alike.setdefault((text, reaching), []).append(part)
+    prompts: Conditioning = []
+    for (text, reaching), own_parts in alike.items():
+        # No control reaches a box that no prompt reaches, but sizes are the whole picture's
+        shared = (
+            _shared([around[i] for i in reaching], OWN) if reaching else _shared(positive, (*OWN, *CONTROL))
+        )
+        mask = torch.zeros_like(rest[: max(len(part.values) for part in own_parts)])
+        for part in own_parts:
+            mask[part.box.index] += part.values
+        own = {"mask": mask, "mask_strength": 1.0, "set_area_to_bounds": False}
+        encoded = clip.encode_from_tokens_scheduled(clip.tokenize(text))
+        prompts += [[cond, {**shared, **values, **own}] for cond, values in encoded]
+    whole = BoxMask(Box(0, 0, rest.shape[2], rest.shape[1]), rest)
+    kept = [entry for entry, place in zip(around, places, strict=True) if _reaches(place, whole)]
     return [[cond, _within(values, rest)] for cond, values in kept] + prompts
 
 
@@ -73,10 +87,20 @@ def _shared(entries: Conditioning, left_out: Sequence[str]) -> dict[str, Any]:
     return {key: value for key, value in shared.items() if key not in left_out}
 
 
-def _reaches(values: Mapping[str, Any], part: Tensor, region: Region) -> bool:
-    """True if an entry holds anywhere in `part`."""
-    inside = _masked(values, part)
-    if area := area_of(values, region):
-        height, width, y, x = (side * region.cell for side in area)
-        inside = inside[:, y : y + height, x : x + width]
-    return bool(inside.any())
+def _place(values: Mapping[str, Any], like: Tensor, region: Region) -> Tensor | None:
+    """Where in the window an entry holds, as a mask such as `like` (1 or B, h, w); None for everywhere."""
+    area = area_of(values, region)
+    if "mask" not in values and not area:
+        return None
+    place = _masked(values, torch.ones_like(like))
+    if not area:
+        return place
+    height, width, y, x = (side * region.cell for side in area)
+    inside = torch.zeros_like(place)
+    inside[:, y : y + height, x : x + width] = 1
+    return place * inside
+
+
+def _reaches(place: Tensor | None, part: BoxMask) -> bool:
+    """True if an entry that holds in `place` does so anywhere in `part`."""
+    return bool((part.values if place is None else part.values * place[part.box.index]).any())

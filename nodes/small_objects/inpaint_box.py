@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from ...core.images import check_image, check_mask
-from ...core.small_objects.boxes import Grid, LabelledBox, describe_effective_area, parse_boxes
+from ...core.small_objects.boxes import Grid, LabelledBox, box_name, describe_effective_area, parse_boxes
 from ...core.small_objects.region import PlannedEdit, Region, cut_window, plan_edit
 from ..categories import SMALL_OBJECTS
 from ..latents import MAX_SIDE, encode_edit, masks_of_pictures
@@ -85,7 +86,8 @@ class InpaintSmallBox(io.ComfyNode):
     ) -> io.NodeOutput:
         check_image(image, "image")
         height, width = image.shape[1:3]
-        labelled = _read_boxes(box, boxes, clip, width, height)
+        labelled = _read_boxes(box, boxes, clip, image)
+        pictures = [item.picture for item in labelled]
         usable_mask = None if mask is None else check_mask(mask, image)
         grid, scaling = _grid(model, vae), read_scale(scale, model)
         edit = plan_edit(
@@ -98,6 +100,8 @@ class InpaintSmallBox(io.ComfyNode):
             grow=grow,
             context=context,
             scale=scaling,
+            pictures=pictures,
+            batch=len(image),
         )
         latent, inpaint = encode_edit(vae, image, edit, noise_mask, model)
         into_window = IntoWindow(edit.region)
@@ -215,9 +219,10 @@ def _inpaint_inputs() -> list[io.Input]:
     ]
 
 
-def _read_boxes(box: Any, boxes: Any, clip: Any, width: int, height: int) -> list[LabelledBox]:
+def _read_boxes(box: Any, boxes: Any, clip: Any, image: Tensor) -> list[LabelledBox]:
     name, value = ("box", box) if boxes is None else ("boxes", boxes)
-    labelled = parse_boxes(value, width, height, name)
+    pictures, height, width = image.shape[:3]
+    labelled = parse_boxes(value, width, height, name, pictures)
     if clip is None and any(item.text for item in labelled):
         texts = ", ".join(repr(item.text) for item in labelled if item.text)
         raise ValueError(f"{name} has texts ({texts}) but clip is not linked; link the CLIP of your model.")
@@ -227,10 +232,12 @@ def _read_boxes(box: Any, boxes: Any, clip: Any, width: int, height: int) -> lis
 def _names(labelled: list[LabelledBox]) -> list[str]:
     if len(labelled) == 1:
         return ["box"]
-    return [
-        f"box {index} ({item.text})" if item.text else f"box {index}"
-        for index, item in enumerate(labelled, 1)
-    ]
+    names, counts = [], Counter[int | None]()
+    for item in labelled:
+        name = box_name(counts[item.picture], item.picture)
+        names.append(f"{name} ({item.text})" if item.text else name)
+        counts[item.picture] += 1
+    return names
 
 
 def _check_reach(

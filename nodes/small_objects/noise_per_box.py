@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import comfy.sample
+import torch
 from comfy_api.latest import io
 from torch import Tensor
 from typing_extensions import override
@@ -87,11 +88,14 @@ class NoisePerBox:
                 f"{size[1]}×{size[0]}; link latent and region of the same Inpaint Small Box."
             )
         noise = comfy.sample.prepare_noise(latent, self.seed, places)
-        for box, seed in zip(region.boxes, self.seeds, strict=True):
+        numbers = torch.tensor(places or range(len(latent))) % len(region.alpha)
+        pictures = region.pictures or (None,) * len(region.boxes)
+        for box, picture, seed in zip(region.boxes, pictures, self.seeds, strict=True):
             if seed is not None:
                 own = region.sampled(box).snap(cell)
                 rows = slice(own.y // cell, own.bottom // cell)
-                inside = (..., rows, slice(own.x // cell, own.right // cell))
+                chosen = slice(None) if picture is None else (numbers == picture).nonzero()[:, 0]
+                inside = (chosen, ..., rows, slice(own.x // cell, own.right // cell))
                 noise[inside] = comfy.sample.prepare_noise(latent, seed, places)[inside]
         return noise
 

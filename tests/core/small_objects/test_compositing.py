@@ -279,3 +279,17 @@ def test_a_scaled_edit_is_averaged_over_the_pixels_of_the_image():
     result = composite(torch.zeros(1, 32, 32, 3), edited, region)
     expected = edited.reshape(1, 32, 3, 32, 3, 3).mean(dim=(2, 4))
     assert torch.allclose(result[:, 8:16, 8:16], expected[:, 8:16, 8:16], atol=1e-6)
+
+
+def test_in_a_batch_a_picture_without_boxes_stays_as_it_is():
+    torch.manual_seed(0)
+    original, boxes = torch.rand(3, 40, 40, 3), [Box(4, 4, 12, 12), Box(20, 20, 12, 12)]
+    options = {"grid": Grid(4), "snap": True, "grow": 0, "context": 0}
+    region = plan_edit(boxes, ["a", "b"], None, (40, 40), **options, pictures=[0, 2], batch=3).region
+    result = composite(original, edited_for(region, 3), region, 2, match_ring=True)
+    assert torch.equal(result[1], original[1])
+    for picture, box in ((0, boxes[0]), (2, boxes[1])):
+        changed = (result[picture] != original[picture]).any(-1)
+        inside = torch.zeros(40, 40, dtype=torch.bool)
+        inside[box.index[1:]] = True
+        assert torch.equal(changed, inside)

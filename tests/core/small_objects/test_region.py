@@ -1,9 +1,12 @@
 import random
+import time
 
 import pytest
 import torch
+from finesse.core.small_objects.box_masks import partition
 from finesse.core.small_objects.boxes import Box, Grid
-from finesse.core.small_objects.region import dilate, pad_to_window, partition, plan_edit, snap_mask, to_cells
+from finesse.core.small_objects.region import dilate, pad_to_window, plan_edit, to_cells
+from finesse.core.small_objects.window import Scale
 
 DEFAULTS = {"grid": Grid(8), "snap": False, "grow": 0, "context": 0}
 
@@ -103,23 +106,13 @@ def test_snapped_box_covers_exactly_its_latent_cells():
     assert cells.sum() * 64 == edit.region.alpha.sum()
 
 
-def test_partition_is_disjoint_complete_and_the_later_wins():
-    a, b = draw(Box(0, 0, 20, 20), 40, 40), draw(Box(10, 10, 20, 20), 40, 40)
-    (first, second), rest = partition([a, b])
-    assert torch.equal(second, b)
-    assert torch.equal(first, a * (1 - b))
-    assert torch.equal(first + second + rest, torch.ones(1, 40, 40))
-
-
-def test_dilate_and_snap_against_their_definition():
+def test_dilate_against_its_definition():
     torch.manual_seed(0)
     mask = (torch.rand(2, 16, 24) > 0.97).float()
-    grown, snapped = dilate(mask, 2), snap_mask(mask, 4)
+    grown = dilate(mask, 2)
     for b, y, x in torch.ones_like(mask).nonzero().tolist():
         around = mask[b, max(0, y - 2) : y + 3, max(0, x - 2) : x + 3]
-        cell = mask[b, y // 4 * 4 : y // 4 * 4 + 4, x // 4 * 4 : x // 4 * 4 + 4]
         assert grown[b, y, x] == around.max()
-        assert snapped[b, y, x] == cell.max()
 
 
 def test_padding_repeats_the_last_row_and_column():
@@ -128,3 +121,54 @@ def test_padding_repeats_the_last_row_and_column():
     assert padded.shape == (2, 8, 8, 3)
     assert torch.equal(padded[:, :5, :3], pixels)
     assert torch.equal(padded[:, 7, 7], pixels[:, 4, 2])
+
+
+# Boxes of a batch's pictures
+
+
+def test_a_box_of_one_picture_changes_that_one_alone():
+    boxes, pictures = [Box(0, 0, 16, 16), Box(8, 8, 16, 16), Box(40, 40, 8, 8)], [0, 2, None]
+    edit = plan(boxes, None, (64, 64), pictures=pictures, batch=3)
+    for picture in range(3):
+        own = [box for box, place in zip(boxes, pictures, strict=True) if place in (picture, None)]
+        expected = torch.stack([draw(box, 64, 64) for box in own]).amax(0)[0]
+        assert torch.equal(edit.region.alpha[picture], expected)
+        assert torch.equal(edit.mask[picture], expected)
+    assert edit.region.pictures == (0, 2, None)
+    assert edit.notes == []
+
+
+def test_a_box_of_one_picture_has_the_mask_of_that_one():
+    masks = torch.cat([draw(Box(0, 0, 8, 8), 64, 64), draw(Box(24, 24, 8, 8), 64, 64)])
+    edit = plan([Box(0, 0, 64, 64)] * 2, masks, (64, 64), pictures=[1, 0], batch=2)
+    assert edit.region.boxes == (Box(24, 24, 8, 8), Box(0, 0, 8, 8))
+    assert torch.equal(edit.region.alpha, masks)
+    assert edit.notes == []
+    cut = plan([Box(0, 0, 16, 16)], masks, (64, 64), pictures=[0], batch=2)
+    assert cut.notes == ["mask reaches past the box and was cut to it."]
+    with pytest.raises(ValueError, match="mask has no pixel inside box 1"):
+        plan([Box(0, 0, 16, 16)], masks, (64, 64), pictures=[1], batch=2)
+
+
+# Many boxes
+
+
+def test_a_box_that_later_ones_cover_is_named():
+    boxes = [Box(8, 8, 8, 8), Box(0, 0, 12, 32), Box(12, 0, 20, 32), Box(40, 40, 8, 8)]
+    assert plan(boxes, None, (64, 64)).notes == ["box 1 lies under later boxes, and they win."]
+    assert plan(boxes, None, (64, 64), pictures=[0, 1, 1, 1], batch=2).notes == []
+
+
+@pytest.mark.parametrize("scale", [Scale(), Scale("side", 4096)])
+def test_two_hundred_boxes_of_a_large_picture_take_little_memory_and_time(scale, measured):
+    rng = random.Random(0)
+    boxes = [Box(rng.randrange(2000), rng.randrange(2000), rng.randint(2, 48), 32) for _ in range(200)]
+    start = time.process_time()
+    edit = plan(boxes, None, (2048, 2048), snap=True, grow=16, scale=scale)
+    parts, _ = partition(edit.masks, *edit.region.sampled_size)
+    seconds = time.process_time() - start
+    measured(
+        f"200 boxes of a picture of 2048×2048 px, sampled at {edit.region.sampled_size}: {seconds:.2f} s"
+    )
+    assert sum(part.values.numel() for part in parts) < edit.mask.numel()
+    assert seconds < 2

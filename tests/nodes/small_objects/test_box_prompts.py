@@ -58,6 +58,46 @@ def test_covered_box_and_covered_background_are_not_sampled(inpaint):
     assert [values["text"] for _, values in positive] == ["a room"]
 
 
+def test_boxes_of_the_same_text_share_an_entry(inpaint):
+    boxes = elements(
+        ((0, 0, 250, 250), "a dog"),
+        ((0, 500, 250, 750), "a cat"),
+        ((500, 0, 750, 250), "a dog"),
+        ((625, 125, 875, 375), "a dog"),
+    )
+    positive, _, _, region, *_ = inpaint(IMAGE, boxes=boxes, clip=WordCLIP())
+    assert [values.get("text") for _, values in positive] == [None, "a dog", "a cat"]
+    masks = torch.stack([values["mask"] for _, values in positive])
+    assert torch.equal(masks.sum(0), torch.ones(1, 64, 64))
+    for box, text in zip(region.boxes, (1, 2, 1, 1), strict=True):
+        assert bool((masks[text][box.index] == 1).all())
+
+
+def test_boxes_of_the_same_text_under_other_controls_do_not_share(inpaint):
+    left, right = cond(area=(8, 4, 0, 0), control="left"), cond(area=(8, 4, 0, 4), control="right")
+    boxes = elements(*(((0, x, 250, x + 250), "a dog") for x in (0, 250, 625)))
+    positive, *_ = inpaint(IMAGE, boxes=boxes, positive=left + right, clip=WordCLIP())
+    dogs = [values for _, values in positive if values.get("text") == "a dog"]
+    assert [(values["control"], int(values["mask"].sum())) for values in dogs] == [
+        ("left", 2 * 256),
+        ("right", 256),
+    ]
+
+
+def test_a_text_holds_in_the_picture_of_its_box_alone(inpaint):
+    boxes = [[{**BOX, "text": "a dog"}], [], [{**BOX, "text": "a cat"}, {**BOX, "y": 0, "text": "a dog"}]]
+    positive, _, latent, region, report, *_ = inpaint(torch.rand(3, 64, 64, 3), boxes=boxes, clip=WordCLIP())
+    rest, dog, cat = (values["mask"] for _, values in positive)
+    assert torch.equal(rest + dog + cat, torch.ones(3, 64, 64))
+    assert torch.equal(1 - rest, region.alpha)
+    assert torch.equal(latent["noise_mask"][:, 0], region.alpha)
+    assert [[int(mask[place].sum()) for place in range(3)] for mask in (dog, cat)] == [
+        [24 * 16, 0, 24 * 16],
+        [0, 0, 24 * 16],
+    ]
+    assert "box 2 of picture 3 (a dog): 24×16 px at (16, 0)" in report
+
+
 # What positive is made of
 
 

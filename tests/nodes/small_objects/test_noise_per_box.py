@@ -81,6 +81,22 @@ def test_of_overlapping_boxes_the_later_one_counts(comfy):
     assert torch.equal(found[..., 2:4, 2:6], stock(7)[..., 2:4, 2:6])
 
 
+def test_a_box_of_one_picture_has_its_seed_there_alone(comfy):
+    from finesse.nodes.small_objects.noise_per_box import NoisePerBox
+
+    window, alpha = Box(32, 16, 64, 64), torch.ones(2, 64, 64)
+    region = Region(200, 100, window, BOXES[:2], alpha, 4, pictures=(1, None))
+    expected = stock(5)
+    expected[1][FIRST], expected[SECOND] = stock(7)[1][FIRST], stock(9)[SECOND]
+    noise = NoisePerBox(region, 5, [7, 9])
+    assert torch.equal(noise.generate_noise(LATENT), expected)
+    one = {"samples": torch.zeros(1, 4, 16, 16), "batch_index": [1]}
+    assert torch.equal(noise.generate_noise(one), expected[1:])
+    twice = {"samples": torch.zeros(4, 4, 16, 16)}
+    changed = (noise.generate_noise(twice) != stock(5, twice))[FIRST].flatten(1).any(1)
+    assert changed.tolist() == [False, True, False, True]
+
+
 def test_a_batch_index_is_followed(noise_of):
     latent = {"samples": torch.zeros(1, 4, 16, 16), "batch_index": [1]}
     assert torch.equal(noise_of("7, 9", latent=latent)[0], noise_of("7, 9")[1])
