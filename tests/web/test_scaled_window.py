@@ -8,11 +8,14 @@ from finesse.tests.web.box_picking import FRAME, NODE, settle, show
 FRAME_OF_WINDOW = f"{FRAME} .finesse-window"
 INPUTS = """async () => Object.values((await app.graphToPrompt()).output)
     .find(node => node.class_type === 'FinesseInpaintSmallBox').inputs"""
-SET = f"([name, value]) => {{ const widget = {NODE}.widgets.find(each => each.name === name);" + """
+SET = (
+    f"([name, value]) => {{ const widget = {NODE}.widgets.find(each => each.name === name);"
+    + """
     widget.value = value
     widget.callback?.(value)
     app.canvas.setDirty(true, true)
 }"""
+)
 SAVE_AND_OPEN = """async () => {
     const saved = JSON.parse(JSON.stringify(app.rootGraph.serialize()))
     app.rootGraph.clear()

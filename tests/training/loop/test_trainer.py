@@ -18,6 +18,7 @@ from finesse.training.loop import checkpoints
 from finesse.training.loop.batches import ShuffledRows
 from finesse.training.loop.config import TrainConfig
 from finesse.training.loop.trainer import Task, learning_rate, train
+from timm.optim import muon
 
 CONFIG = {"steps": 40, "batch_size": 8, "learning_rate": 1e-2, "warmup_steps": 5, "log_every": 5}
 CONFIG |= {"checkpoint_every": 10, "preview_every": 0}
@@ -115,6 +116,18 @@ def test_muon_makes_matrices_orthogonal_and_leaves_embeddings_to_nadamw(tmp_path
     torch.testing.assert_close(
         moved.abs(), size.expand(4), rtol=1e-3, atol=0
     )  # by sign, as Adam's first step
+
+
+def test_on_a_cpu_muon_makes_orthogonal_in_float32():
+    """The iteration of Newton and Schulz in float64; bfloat16 is a hundred times further off."""
+    gradient = torch.randn(8, 20, generator=torch.Generator().manual_seed(0))
+    a, b, c = coefficients = (3.4445, -4.7750, 2.0315)  # Jordan et al. 2024
+    found = muon.zeropower_via_newtonschulz(gradient, 5, [coefficients])
+    expected = gradient.double() / gradient.double().norm()
+    for _ in range(5):
+        square = expected @ expected.T
+        expected = a * expected + (b * square + c * square @ square) @ expected
+    torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_accumulated_micro_batches_give_the_gradient_of_the_whole(tmp_path):
