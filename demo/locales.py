@@ -134,10 +134,8 @@ def _node_texts(info: Tree) -> Tree:
 def _grown_inputs(name: str, template: Tree) -> Tree:
     """Texts of the inputs that the page makes from a growing one; it writes their dots as underscores."""
     ((_, options),) = template["input"]["required"].values()
-    return {
-        f"{name}_{template['prefix']}{index}": {"tooltip": options["tooltip"]}
-        for index in range(template["max"])
-    }
+    grown = template.get("names") or [f"{template['prefix']}{index}" for index in range(template["max"])]
+    return {f"{name}_{each}": {"tooltip": options["tooltip"]} for each in grown}
 
 
 def main() -> None:

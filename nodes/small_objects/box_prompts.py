@@ -8,13 +8,16 @@ from typing import Any
 import comfy.utils
 import torch
 import torch.nn.functional as F
+from comfy_api.latest import io
 from torch import Tensor
 
 from ...core.small_objects.box_masks import BoxMask, partition
-from ...core.small_objects.boxes import Box
+from ...core.small_objects.boxes import Box, LabelledBox
 from ...core.small_objects.region import PlannedEdit, Region
 from ..types import Conditioning
-from .window_conditioning import area_of
+from .window_conditioning import IntoWindow, area_of
+
+MOST_PROMPTS = 20
 
 # These say where, when and how strongly an entry holds; a box's text holds in its box, always, at strength 1
 OWN = (
@@ -24,26 +27,66 @@ OWN = (
 CONTROL = ("control", "control_apply_to_uncond")
 
 
+def prompts_input() -> io.Autogrow.Input:
+    return io.Autogrow.Input(
+        "prompts",
+        optional=True,
+        template=io.Autogrow.TemplateNames(
+            io.Conditioning.Input("prompt", tooltip="What to draw in the box of this number."),
+            names=[f"box{number}" for number in range(1, MOST_PROMPTS + 1)],
+            min=0,
+        ),
+        tooltip=(
+            "Encoded prompts of the boxes, by the boxes' numbers, in place of their texts: for encoders that "
+            "read pictures or have settings, as Text Encode Qwen Image Edit Plus."
+        ),
+    )
+
+
+def texts_of_boxes(
+    boxes: Sequence[LabelledBox], prompts: Mapping[str, Conditioning] | None
+) -> list[str | Conditioning]:
+    """What is drawn in each box: its prompt, if one is linked, or its text, "" for what `positive` says."""
+    linked = {name: prompt for name, prompt in (prompts or {}).items() if prompt is not None}
+    names = [f"box{number}" for number in range(1, len(boxes) + 1)]
+    if strays := linked.keys() - set(names):
+        raise ValueError(
+            f"prompts has {', '.join(sorted(strays))}, but the last box is number {len(boxes)}; draw the "
+            "box, or unlink its prompt."
+        )
+    return [linked.get(name, item.text) for name, item in zip(names, boxes, strict=True)]
+
+
+def to_encode(texts: Sequence[str | Conditioning]) -> list[str]:
+    """The texts among `texts_of_boxes`, for which a text encoder is needed."""
+    return [text for text in texts if isinstance(text, str) and text]
+
+
 def prompt_per_box(
-    positive: Conditioning, around: Conditioning, texts: Sequence[str], edit: PlannedEdit, clip: Any
+    positive: Conditioning,
+    into_window: IntoWindow,
+    texts: Sequence[str | Conditioning],
+    edit: PlannedEdit,
+    clip: Any,
 ) -> Conditioning:
     """Limit `positive` to outside the boxes that have a text; in these only their text holds, for all steps.
 
-    around: `positive` moved into the window. texts: one a box, "" leaves it to `positive`. Controls, sizes
-    and what else hangs on those entries of `positive` that reach into a box hold for its text, too. Boxes of
-    the same text share an entry, since the model runs once for each.
+    into_window: moves conditioning into the window. texts: as of `texts_of_boxes`. Controls, sizes and what
+    else hangs on those entries of `positive` that reach into a box hold for its text, too. Boxes of the same
+    text share an entry, since the model runs once for each.
     """
-    if not any(texts):
+    around = into_window(positive, "positive")
+    if all(text == "" for text in texts):
         return around
     parts, rest = partition(edit.masks, *edit.region.sampled_size)
     places = [_place(values, rest, edit.region) for _, values in around]
-    alike: dict[tuple[str, tuple[int, ...]], list[BoxMask]] = {}
-    for text, part in zip(texts, parts, strict=True):
-        if not text:
+    alike: dict[tuple[str | int, tuple[int, ...]], list[BoxMask]] = {}
+    for index, (text, part) in enumerate(zip(texts, parts, strict=True)):
+        if text == "":
             rest[part.box.index] += part.values
         elif bool(part.values.any()):
             reaching = tuple(i for i, place in enumerate(places) if _reaches(place, part))
-            alike.setdefault((text, reaching), []).append(part)
+            alike.setdefault((text if isinstance(text, str) else index, reaching), []).append(part)
     prompts: Conditioning = []
     for (text, reaching), own_parts in alike.items():
         # No control reaches a box that no prompt reaches, but sizes are the whole picture's
@@ -53,12 +96,27 @@ def prompt_per_box(
         mask = torch.zeros_like(rest[: max(len(part.values) for part in own_parts)])
         for part in own_parts:
             mask[part.box.index] += part.values
-        own = {"mask": mask, "mask_strength": 1.0, "set_area_to_bounds": False}
-        encoded = clip.encode_from_tokens_scheduled(clip.tokenize(text))
-        prompts += [[cond, {**shared, **values, **own}] for cond, values in encoded]
+        if isinstance(text, str):
+            encoded = clip.encode_from_tokens_scheduled(clip.tokenize(text))
+        else:
+            encoded = _reaching(into_window, texts[text], f"prompts.box{text + 1}", mask)
+        prompts += [[cond, {**shared, **_within(values, mask)}] for cond, values in encoded]
     whole = BoxMask(Box(0, 0, rest.shape[2], rest.shape[1]), rest)
     kept = [entry for entry, place in zip(around, places, strict=True) if _reaches(place, whole)]
     return [[cond, _within(values, rest)] for cond, values in kept] + prompts
+
+
+def _reaching(into_window: IntoWindow, prompt: Any, name: str, mask: Tensor) -> Conditioning:
+    """The entries of a box's prompt that hold in the box, which is `mask` (1 or B, h, w) of the window."""
+    box = BoxMask(Box(0, 0, mask.shape[2], mask.shape[1]), mask)
+    moved = into_window(prompt, name)
+    reaching = [entry for entry in moved if _reaches(_place(entry[1], mask, into_window.region), box)]
+    if not reaching:
+        raise ValueError(
+            f"{name} has no effect in its box: its areas and masks lie outside. Combine it with a prompt for "
+            "the whole picture, or unlink it."
+        )
+    return reaching
 
 
 def _within(values: Mapping[str, Any], part: Tensor) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from ..latents import MAX_SIDE, encode_edit, masks_of_pictures
 from ..progress_text import show_text
 from ..types import Conditioning, FinesseRegion
 from .box_picker import UI_KEY, Boxes, picker_data
-from .box_prompts import prompt_per_box
+from .box_prompts import prompt_per_box, prompts_input, texts_of_boxes, to_encode
 from .model_grid import patch_of, reads_mask, unet_levels
 from .window_conditioning import IntoWindow
 from .window_scale import known_side, read_scale, scale_input
@@ -67,6 +67,15 @@ class InpaintSmallBox(io.ComfyNode):
 
     @classmethod
     @override
+    def check_lazy_status(
+        cls, image: Tensor, box: Any, boxes: Any = None, prompts: Any = None, **others: Any
+    ) -> list[str]:
+        is_waiting = "clip" in others and others["clip"] is None
+        texts = texts_of_boxes(_read_boxes(box, boxes, image), prompts)
+        return ["clip"] if is_waiting and to_encode(texts) else []
+
+    @classmethod
+    @override
     def execute(
         cls,
         image: Tensor,
@@ -83,10 +92,17 @@ class InpaintSmallBox(io.ComfyNode):
         clip: Any = None,
         model: Any = None,
         scale: dict[str, Any] | None = None,
+        prompts: Mapping[str, Conditioning] | None = None,
     ) -> io.NodeOutput:
         check_image(image, "image")
         height, width = image.shape[1:3]
-        labelled = _read_boxes(box, boxes, clip, image)
+        labelled = _read_boxes(box, boxes, image)
+        texts = texts_of_boxes(labelled, prompts)
+        if clip is None and (words := to_encode(texts)):
+            told, name = ", ".join(map(repr, words)), "box" if boxes is None else "boxes"
+            raise ValueError(
+                f"{name} has texts ({told}) but clip is not linked; link the CLIP of your model."
+            )
         pictures = [item.picture for item in labelled]
         usable_mask = None if mask is None else check_mask(mask, image)
         grid, scaling = _grid(model, vae), read_scale(scale, model)
@@ -105,20 +121,19 @@ class InpaintSmallBox(io.ComfyNode):
         )
         latent, inpaint = encode_edit(vae, image, edit, noise_mask, model)
         into_window = IntoWindow(edit.region)
-        around = into_window(positive, "positive")
-        prompts = {
-            "positive": prompt_per_box(positive, around, [item.text for item in labelled], edit, clip),
+        made = {
+            "positive": prompt_per_box(positive, into_window, texts, edit, clip),
             "negative": into_window(negative, "negative"),
         }
-        _check_reach(prompts, {"positive": positive, "negative": negative}, edit.region)
+        _check_reach(made, {"positive": positive, "negative": negative}, edit.region)
         edit = replace(edit, notes=edit.notes + into_window.notes)
         is_placeholder = mask is not None and usable_mask is None
         report = _report(edit, labelled, image, is_placeholder, model, grid, noise_mask)
         region = replace(edit.region, seeds=tuple(item.seed for item in labelled))
         show_text(cls, report)
-        made = (node_helpers.conditioning_set_values(prompt, inpaint) for prompt in prompts.values())
+        for_sampler = (node_helpers.conditioning_set_values(prompt, inpaint) for prompt in made.values())
         return io.NodeOutput(
-            *(masks_of_pictures(conditioning, latent["samples"]) for conditioning in made),
+            *(masks_of_pictures(conditioning, latent["samples"]) for conditioning in for_sampler),
             latent,
             region,
             report,
@@ -205,6 +220,7 @@ def _inpaint_inputs() -> list[io.Input]:
         io.Clip.Input(
             "clip",
             optional=True,
+            lazy=True,
             tooltip="The model's CLIP; it encodes the texts of the boxes, and is needed only for them.",
         ),
         io.Model.Input(
@@ -217,17 +233,14 @@ def _inpaint_inputs() -> list[io.Input]:
             ),
         ),
         scale_input(),
+        prompts_input(),
     ]
 
 
-def _read_boxes(box: Any, boxes: Any, clip: Any, image: Tensor) -> list[LabelledBox]:
+def _read_boxes(box: Any, boxes: Any, image: Tensor) -> list[LabelledBox]:
     name, value = ("box", box) if boxes is None else ("boxes", boxes)
     pictures, height, width = image.shape[:3]
-    labelled = parse_boxes(value, width, height, name, pictures)
-    if clip is None and any(item.text for item in labelled):
-        texts = ", ".join(repr(item.text) for item in labelled if item.text)
-        raise ValueError(f"{name} has texts ({texts}) but clip is not linked; link the CLIP of your model.")
-    return labelled
+    return parse_boxes(value, width, height, name, pictures)
 
 
 def _names(labelled: list[LabelledBox]) -> list[str]:

@@ -53,9 +53,11 @@ def defaults(node):
     """A value for each input: the schema's, if it has one."""
     given = {}
     for item in node.define_schema().inputs:
-        empty = {"COMBO": lambda item=item: item.options[0], "STRING": str}.get(
-            item.get_io_type(), lambda: LINKED
-        )
+        empty = {
+            "COMBO": lambda item=item: item.options[0],
+            "COMFY_DYNAMICCOMBO_V3": lambda item=item: {item.id: item.options[0].key},
+            "STRING": str,
+        }.get(item.get_io_type(), lambda: LINKED)
         default = getattr(item, "default", None)
         given[item.id] = empty() if default is None else default
     return given

@@ -192,3 +192,79 @@ def test_a_prompt_whose_area_the_boxes_cover_is_not_sampled(inpaint):
     covered = cond(area=(1, 1, 4, 3), text="covered")
     positive, *_ = inpaint(IMAGE, DOG, positive=covered + cond(text="around"), clip=WordCLIP())
     assert [values["text"] for _, values in positive] == ["around", "a dog"]
+
+
+# Encoded prompts
+
+
+def prompt(text, **values):
+    return [[torch.ones(1, 1, 4), {"text": text, **values}]]
+
+
+TWO = [{**BOX, "text": "a dog"}, {**BOX, "y": 0, "text": "a cat"}]
+
+
+def test_a_prompt_takes_the_place_of_the_text_of_its_box(inpaint):
+    """As those of encoders that read pictures, with the pictures on them."""
+    given = prompt("from a picture", reference_latents=[1])
+    positive, *_ = inpaint(IMAGE, TWO, positive=cond(guidance=3.5), prompts={"box2": given}, clip=WordCLIP())
+    assert [values.get("text") for _, values in positive] == [None, "a dog", "from a picture"]
+    assert torch.equal(positive[2][0], given[0][0])
+    assert [values.get("reference_latents") for _, values in positive] == [None, None, [1]]
+    assert all(values["guidance"] == 3.5 for _, values in positive)
+    assert all(values["mask"].sum() == 24 * 16 for _, values in positive[1:])
+    assert "mask" not in given[0][1]
+
+
+def test_prompts_of_all_boxes_need_no_clip(inpaint):
+    prompts = {"box1": prompt("one"), "box2": prompt("two")}
+    positive, *_ = inpaint(IMAGE, TWO, prompts=prompts)
+    assert [values.get("text") for _, values in positive] == [None, "one", "two"]
+
+
+def test_a_prompt_keeps_its_place_and_its_steps(inpaint):
+    """What is masked in the whole picture holds in that part of the box, in a window too."""
+    mask = torch.zeros(1, 64, 64)
+    mask[:, :, 20:] = 1
+    given = prompt("right part", mask=mask, start_percent=0.5)
+    positive, _, _, region, *_ = inpaint(IMAGE, BOX, prompts={"box1": given}, context=32)
+    _, values = positive[1]
+    assert values["start_percent"] == 0.5
+    expected = region.alpha.clone()
+    expected[:, :, : 20 - region.window.x] = 0
+    assert torch.equal(values["mask"], expected)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "said"),
+    [
+        ({"box1": prompt("a"), "box3": prompt("b")}, "prompts has box3, but the last box is number 2; draw"),
+        ({"box1": prompt("a", area=(1, 1, 0, 0))}, "prompts.box1 has no effect in its box: .*unlink it"),
+        ({"box1": []}, "prompts.box1 has no effect in its box"),
+    ],
+)
+def test_bad_prompts_are_named(inpaint, prompts, said):
+    with pytest.raises(ValueError, match=said):
+        inpaint(IMAGE, TWO, prompts=prompts, clip=WordCLIP())
+
+
+def test_the_texts_of_the_other_boxes_still_need_a_clip(inpaint):
+    with pytest.raises(ValueError, match=r"box has texts \('a cat'\) but clip is not linked"):
+        inpaint(IMAGE, TWO, prompts={"box1": prompt("a")})
+
+
+@pytest.mark.parametrize(
+    ("given", "needed"),
+    [
+        ({"box": DOG, "clip": None}, ["clip"]),
+        ({"box": BOX, "boxes": FIVE, "clip": None}, ["clip"]),
+        ({"box": DOG, "boxes": [BOX], "clip": None}, []),
+        ({"box": BOX, "clip": None}, []),
+        ({"box": DOG, "clip": None, "prompts": {"box1": prompt("a")}}, []),
+        ({"box": DOG}, []),
+        ({"box": DOG, "clip": WordCLIP()}, []),
+    ],
+)
+def test_clip_is_loaded_for_a_text_only(inpaint_box, given, needed):
+    """ComfyUI gives None for what is linked and not loaded yet, and nothing for what is not linked."""
+    assert inpaint_box.check_lazy_status(image=IMAGE, model=None, **given) == needed
