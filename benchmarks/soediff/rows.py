@@ -22,7 +22,7 @@ from .methods import BoxStudio, Method
 SHOWN = 16
 
 
-class Rows:
+class TableRows:
     """The measured rows: `metrics` by name.
 
     folder: keeps each finished row, `<name>.json` with its metrics and `<name>.png` with its close-ups, and

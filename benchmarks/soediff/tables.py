@@ -35,7 +35,7 @@ from ..results import FOLDER, chosen_device, write_results
 from .box_pictures import BoxPictures, curated, held_out, soebench, soebench_crop
 from .juries import CHUNK, PROMPTS, BoxJury, ClipJury, MiniatureJury
 from .methods import BoxStudio, BoxStudioConfig
-from .rows import SHOWN, Rows, close_ups
+from .rows import SHOWN, TableRows, close_ups
 
 SIZES = {
     "tiny": (1 / 16, 1 / 8),
@@ -126,7 +126,7 @@ def main() -> None:
         given = asdict(arguments) | asdict(config)
         claim(kept, {name: value for name, value in given.items() if name not in free})
     studio = BoxStudio(config, chosen_device())
-    rows = Rows(studio, kept)
+    rows = TableRows(studio, kept)
     with tempfile.TemporaryDirectory() as folder:
         jury = lru_cache(partial(call_jury, arguments, config, studio, Path(folder)))
         sheet = measure_tables(arguments, rows, jury)
@@ -136,7 +136,7 @@ def main() -> None:
     sys.stdout.write(f"{write_results('soediff', rows.metrics, arguments.name)}\n")
 
 
-def measure_tables(arguments: Arguments, rows: Rows, jury: CallJury) -> list[Tensor]:
+def measure_tables(arguments: Arguments, rows: TableRows, jury: CallJury) -> list[Tensor]:
     """Measure the rows of all tables that were asked for; -> close-ups of Table 1, a method each."""
     studio, tables, small = rows.studio, words(arguments.tables), jury("small")
     few, many = arguments.more_seeds, arguments.seeds
@@ -163,7 +163,7 @@ def measure_tables(arguments: Arguments, rows: Rows, jury: CallJury) -> list[Ten
     return sheet
 
 
-def measure_scales(arguments: Arguments, rows: Rows, jury: CallJury) -> None:
+def measure_scales(arguments: Arguments, rows: TableRows, jury: CallJury) -> None:
     """Measure windows of each scale, and crop and paste, whose window is half as long as the picture."""
     studio, seeds = rows.studio, arguments.more_seeds
     for size, reader in ((size, jury(size)) for size in ("small", "tiny")):

@@ -19,6 +19,7 @@ import { edited } from "./boxes.js"
  */
 
 const WANTED_CELLS = 2
+const LARGEST_SHARE = 1 / 3
 const MEGAPIXEL = 1024 * 1024
 
 /**
@@ -103,7 +104,8 @@ function autoFactor(boxes, around, scale, token, levels) {
   const smallest = Math.min(...boxes.map((box) => Math.min(box.width, box.height)))
   const wanted = Math.min((WANTED_CELLS * token * 2 ** (levels - 1)) / smallest, scale.amount)
   const fitting = (scale.modelSide - 2 * token) / Math.max(around.width, around.height)
-  return Math.max(1, Math.min(wanted, fitting))
+  const largest = Math.max(...boxes.map((box) => Math.max(box.width, box.height)))
+  return Math.max(1, Math.min(wanted, fitting, (LARGEST_SHARE * scale.modelSide) / largest))
 }
 
 /** A span widened to whole tokens when scaled, by at most half a pixel of rounding outside `limit`. */

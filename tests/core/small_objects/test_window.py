@@ -52,13 +52,19 @@ def test_auto_enlarges_until_the_box_has_two_cells():
 def test_auto_keeps_to_its_limit_and_to_the_side_that_the_model_knows():
     tiny = planned(Box(300, 200, 16, 16), (1000, 800), Scale("auto", 4.0, 512))
     assert (tiny.width, tiny.box.width) == (512, 128)
-    wide = planned(Box(300, 200, 400, 16), (1000, 800), Scale("auto", 4.0, 512))
-    assert wide.width / wide.box.width == pytest.approx((512 - 16) / 400, rel=0.03)
+    boxes = [Box(100, 200, 16, 16), Box(300, 200, 16, 16)]
+    wide = plan_window(boxes, (1000, 800), 0, Scale("auto", 4.0, 512), SD15)
+    assert wide.width / wide.box.width == pytest.approx((512 - 16) / 216, rel=0.03)
     assert wide.width <= 512 + 8
 
 
+def test_auto_leaves_two_thirds_of_the_window_for_what_is_around():
+    window = planned(Box(20, 20, 9, 12), (64, 64), Scale("auto", 8.0, 64), Grid(4, levels=3))
+    assert window.width / window.box.width == pytest.approx(64 / (3 * 12), rel=0.03)
+
+
 def test_auto_takes_no_more_of_the_picture_than_the_model_knows():
-    assert planned(Box(300, 200, 300, 300), (4000, 3000), Scale("auto", 4.0, 512)).width == 512
+    assert planned(Box(300, 200, 150, 150), (4000, 3000), Scale("auto", 4.0, 512)).width == 512
     assert (
         planned(Box(300, 200, 100, 100), (4000, 3000), Scale("auto", 4.0, 1024), context=256).box.width == 256
     )

@@ -52,7 +52,7 @@ def edit(inpaint):
 @pytest.mark.parametrize("name", KINDS)
 def test_a_family_samples_in_the_box_and_nothing_else_changes(edit, composite, name):
     made, image = family(name), torch.rand(PIXELS)
-    positive, negative, latent, region, _ = edit(made, image)
+    positive, negative, latent, region, *_ = edit(made, image)
     samples = sample(made, positive, negative, latent)
     assert bool(torch.isfinite(samples).all())
     kept = (F.max_pool2d(latent["noise_mask"], region.cell) == 0).expand(1, samples.shape[1], -1, -1)
