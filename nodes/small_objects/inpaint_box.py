@@ -212,9 +212,9 @@ def _inpaint_inputs() -> list[io.Input]:
             optional=True,
             advanced=True,
             tooltip=(
-                "Boxes to edit in one sampling pass, each with its own text if it has one: of Boxes from Mask, "
-                "elements of Create Bounding Boxes, or a detector's for each picture of a batch. Where boxes "
-                "overlap the later one wins. Replaces box."
+                "Boxes to edit in one sampling pass, each with its own text if it has one: of Boxes from "
+                "Mask, elements of Create Bounding Boxes, or a detector's for each picture of a batch. Where "
+                "boxes overlap the later one wins. Replaces box."
             ),
         ),
         io.Clip.Input(
