@@ -8,6 +8,7 @@ import json
 from functools import cache
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from ..core.maps.palettes import ADE20K, COCO_STUFF
@@ -21,7 +22,10 @@ from .layered_prompts import BACKGROUND, BACKGROUND_FILE, is_layered, learning_o
 
 Frame = tuple[int, int, int, int]  # x, y, width, height
 FULL_SIZE = 512  # pixels a side that the example workflows are written for
-LENGTHS = ("width", "height", "x", "y", "grow", "context", "feather", "rim")
+LENGTHS = (
+    *("width", "height", "x", "y", "grow", "context", "feather", "rim"),
+    *("minimal_size", "merge_distance", "margin"),
+)
 PIXELS = (*LENGTHS, "box", "crop_region", "editor_state")
 ON_OBJECT = {  # examples that need something in their box -> its name, or "" for anything
     "replace_small_object": "",
@@ -86,8 +90,19 @@ def _pictures(prompt: Prompt, size: int, on_object: str | None) -> dict[str, byt
             if is_layered(prompt)
             else scene_around(boxes_of(prompt), size, text, on_object=on_object)
         )
-        pictures |= {name: png(fitting.image) for name in names}
+        painted = boxes_of(prompt) if of_type(prompt, "FinesseBoxesFromMask") else []
+        pictures |= {name: png(_masked(fitting.image, painted)) for name in names}
     return pictures
+
+
+def _masked(pixels: np.ndarray, boxes: list[dict[str, int]]) -> np.ndarray:
+    """Give a picture (H, W, 3) a mask over the boxes, if any, as ComfyUI's mask editor saves it."""
+    if not boxes:
+        return pixels
+    alpha = np.full((*pixels.shape[:2], 1), 255, np.uint8)
+    for box in boxes:
+        alpha[box["y"] : box["y"] + box["height"], box["x"] : box["x"] + box["width"]] = 0
+    return np.concatenate([pixels, alpha], axis=-1)
 
 
 def _use_world(node: dict[str, Any]) -> None:

@@ -122,8 +122,7 @@ class Demo:
         (load,) = of_type(prompt, "LoadImage")
         load["inputs"]["image"] = self.client.upload(picture, f"{COMPARISON}.png")
         outputs, seconds = self.run(f"{COMPARISON}: {text}", prompt)
-        (save,) = (node_id for node_id, node in prompt.items() if node["class_type"] == "SaveImage")
-        (sheet,) = self.client.images(outputs)[save]
+        (sheet,) = self.client.images(outputs)[key_of(prompt, "SaveImage")]
         name = f"{COMPARISON}_{text.replace(' ', '_')}.png"
         (self.folder / name).write_bytes(sheet)
         self.sheet.comparisons.append(Comparison(text, name, seconds))
@@ -150,10 +149,11 @@ class Demo:
         for load in of_type(prompt, "LoadImage"):
             load["inputs"]["image"] = self.client.upload(before, f"{name}.png")
         outputs, seconds = self.run(name, prompt)
-        (after,) = (files[0] for files in self.client.images(outputs).values())
+        after = self.client.images(outputs)[key_of(prompt, "SaveImage")][0]
         old, new = (np.asarray(Image.open(io.BytesIO(file)).convert("RGB")) for file in (before, after))
         boxes = boxes_of(prompt)
-        grow = of_type(prompt, "FinesseInpaintSmallBox")[0]["inputs"]["grow"]
+        inpaint = key_of(prompt, "FinesseInpaintSmallBox")
+        grow = prompt[inpaint]["inputs"]["grow"]
         outside = outside_of(boxes, grow, old.shape[:2])
         y, x = close_up(boxes[0], old.shape[:2])
         files = {"before": old, "after": new, "zoom_before": old[y, x], "zoom_after": new[y, x]}
@@ -173,7 +173,7 @@ class Demo:
                 steps=schedule_of(prompt)["steps"],
                 outside=int(outside.sum()),
                 changed=int((old != new).any(-1)[outside].sum()),
-                report=next(output["text"][0] for output in outputs.values() if "text" in output),
+                report=outputs[inpaint]["text"][0],
             )
         )
 
@@ -241,12 +241,20 @@ def close_up(box: dict[str, int], shape: tuple[int, int]) -> tuple[slice, slice]
     return slice(top, top + side), slice(left, left + side)
 
 
+def key_of(prompt: Prompt, class_type: str) -> str:
+    """Key of the prompt's only node of a type."""
+    (key,) = (key for key, node in prompt.items() if node["class_type"] == class_type)
+    return key
+
+
 def texts_of_boxes(prompt: Prompt) -> list[str]:
-    """Text of each box: its own, or else the positive prompt."""
+    """Text of each box: its own or its line of a list, or else the positive prompt."""
     (inpaint,) = of_type(prompt, "FinesseInpaintSmallBox")
     positive = prompt[inpaint["inputs"]["positive"][0]]["inputs"]["text"]
     own = [box["metadata"]["desc"] if "metadata" in box else box.get("text") for box in boxes_of(prompt)]
-    return [text for text in own if text] or [positive]
+    lists = of_type(prompt, "FinesseBoxesFromMask")
+    listed = lists[0]["inputs"]["texts"].splitlines() if lists else []
+    return [text for text in own if text] or listed or [positive]
 
 
 def main() -> int:
