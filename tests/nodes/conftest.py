@@ -49,6 +49,17 @@ def inpaint(inpaint_box):
     return run
 
 
+@pytest.fixture
+def edit_with(inpaint):
+    """Inpaint Small Box with a family's model, VAE and texts."""
+
+    def run(made, image, box, **inputs):
+        given = {"vae": made.vae, "positive": made.text(1), "negative": made.text(2), "model": made.model}
+        return inpaint(image, box, **{**given, **inputs})
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def factor_control():
     parity.import_comfyui()

@@ -91,6 +91,22 @@ class Family:
         pooled = torch.randn(1, self.kind.pooled, generator=generator) if self.kind.pooled else None
         return [[tokens, {"pooled_output": pooled, **values}]]
 
+    def sample(self, positive: Any, negative: Any, latent: dict[str, Any], noise: Any = None) -> torch.Tensor:
+        """Two Euler steps as KSampler takes them, from the noise given or that of seed 0."""
+        import comfy.sample
+
+        samples = latent["samples"]
+        noise = comfy.sample.prepare_noise(samples, 0) if noise is None else noise
+        settings = {"noise_mask": latent.get("noise_mask"), "disable_pbar": True, "seed": 0}
+        prompts = (positive, negative, samples)
+        return comfy.sample.sample(self.model, noise, 2, 2.0, "euler", "simple", *prompts, **settings)
+
+    def decode(self, samples: torch.Tensor) -> torch.Tensor:
+        """The pictures that VAE Decode gives."""
+        import nodes
+
+        return nodes.VAEDecode().decode(self.vae, {"samples": samples})[0]
+
 
 @cache
 def family(name: str) -> Family:
@@ -98,13 +114,19 @@ def family(name: str) -> Family:
     return Family(make_model(kind.config, kind.unet), kind.vae(), kind)
 
 
-def make_model(config: str, unet: dict[str, Any], dtype: torch.dtype = torch.float32) -> Any:
-    """A MODEL with random weights."""
+def make_model(
+    config: str, unet: dict[str, Any], dtype: torch.dtype = torch.float32, operations: Any = None
+) -> Any:
+    """A MODEL with random weights of `dtype`, which computes in float32.
+
+    operations: the classes of its layers; ComfyUI's choice without.
+    """
     import comfy.model_patcher
     import comfy.supported_models
 
     settings = getattr(comfy.supported_models, config)(dict(unet))
-    settings.set_inference_dtype(dtype, None)
+    settings.set_inference_dtype(dtype, None if dtype == torch.float32 else torch.float32)
+    settings.custom_operations = operations
     base = settings.get_model({})
     randomise(base.diffusion_model)
     cpu = torch.device("cpu")

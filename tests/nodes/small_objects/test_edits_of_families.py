@@ -13,23 +13,6 @@ VIDEO = ("qwen-image", "qwen-image-edit")
 MASKED = ("sd15-inpainting", "sdxl-inpainting", "flux-fill")
 
 
-def sample(made, positive, negative, latent, noise=None):
-    """Two Euler steps as KSampler takes them, from the noise given."""
-    import comfy.sample
-
-    samples = latent["samples"]
-    noise = comfy.sample.prepare_noise(samples, 0) if noise is None else noise
-    settings = {"noise_mask": latent.get("noise_mask"), "disable_pbar": True, "seed": 0}
-    prompts = (positive, negative, samples)
-    return comfy.sample.sample(made.model, noise, 2, 2.0, "euler", "simple", *prompts, **settings)
-
-
-def decode(made, samples):
-    import nodes
-
-    return nodes.VAEDecode().decode(made.vae, {"samples": samples})[0]
-
-
 class WideCLIP(WordCLIP):
     """Stands for a family's text encoder: the same numbers for the same text."""
 
@@ -40,26 +23,20 @@ class WideCLIP(WordCLIP):
         return self.made.text(len(tokens))
 
 
-@pytest.fixture
-def edit(inpaint):
-    def run(made, image, box=BOX, **inputs):
-        given = {"vae": made.vae, "positive": made.text(1), "negative": made.text(2), "model": made.model}
-        return inpaint(image, box, **{**given, **inputs})
-
-    return run
-
-
+@pytest.mark.parametrize("scaled", [False, True])
 @pytest.mark.parametrize("name", KINDS)
-def test_a_family_samples_in_the_box_and_nothing_else_changes(edit, composite, name):
+def test_a_family_samples_in_the_box_and_nothing_else_changes(edit_with, composite, name, scaled):
     made, image = family(name), torch.rand(PIXELS)
-    positive, negative, latent, region, *_ = edit(made, image)
-    samples = sample(made, positive, negative, latent)
+    scale = {"scale": "side", "side": 192} if scaled else {"scale": "none"}
+    positive, negative, latent, region, *_ = edit_with(made, image, BOX, context=64, scale=scale)
+    samples = made.sample(positive, negative, latent)
     assert bool(torch.isfinite(samples).all())
     kept = (F.max_pool2d(latent["noise_mask"], region.cell) == 0).expand(1, samples.shape[1], -1, -1)
     before, after = (value.reshape(kept.shape) for value in (latent["samples"], samples))
     torch.testing.assert_close(after[kept], before[kept], rtol=0, atol=1e-5)
     assert (after - before)[~kept].abs().mean() > 0.1
-    result = composite(image, decode(made, samples), region, 2, "ring")
+    assert bool(region.scaled) == scaled
+    result = composite(image, made.decode(samples), region, 2, "ring")
     inside = torch.zeros(PIXELS[:3], dtype=torch.bool)
     inside[region.boxes[0].index] = True
     assert torch.equal(result[~inside], image[~inside])
@@ -67,7 +44,7 @@ def test_a_family_samples_in_the_box_and_nothing_else_changes(edit, composite, n
 
 
 @pytest.mark.parametrize("name", ["flux-fill", "qwen-image", "sd35"])
-def test_pictures_of_a_batch_are_edited_as_each_alone(edit, name):
+def test_pictures_of_a_batch_are_edited_as_each_alone(edit_with, name):
     """To a model of video a batch of two is two pictures, too, with masks and texts for each."""
     made, images = family(name), torch.rand(2, *PIXELS[1:])
     masks = torch.zeros(2, *PIXELS[1:3])
@@ -75,22 +52,22 @@ def test_pictures_of_a_batch_are_edited_as_each_alone(edit, name):
     boxes = [{**BOX, "text": "a dog"}, {"x": 0, "y": 64, "width": 64, "height": 32}]
     masks[:, 64:] = 1
     clip = WideCLIP(made)
-    latents = [edit(made, images, boxes, mask=masks, clip=clip)]
-    latents += [edit(made, images[i : i + 1], boxes, mask=masks[i : i + 1], clip=clip) for i in range(2)]
+    latents = [edit_with(made, images, boxes, mask=masks, clip=clip)]
+    latents += [edit_with(made, images[i : i + 1], boxes, mask=masks[i : i + 1], clip=clip) for i in range(2)]
     together, *alone = (made_latent for _, _, made_latent, *_ in latents)
     assert together["samples"].shape == (2, *alone[0]["samples"].shape[1:])
     torch.testing.assert_close(together["samples"], torch.cat([one["samples"] for one in alone]))
     noise = torch.randn(together["samples"].shape, generator=torch.Generator().manual_seed(0))
     parts = [noise, noise[:1], noise[1:]]
-    sampled = [sample(made, *output[:3], part) for output, part in zip(latents, parts, strict=True)]
+    sampled = [made.sample(*output[:3], part) for output, part in zip(latents, parts, strict=True)]
     torch.testing.assert_close(sampled[0], torch.cat(sampled[1:]), rtol=0, atol=1e-3)
-    assert decode(made, sampled[0]).shape == images.shape
+    assert made.decode(sampled[0]).shape == images.shape
 
 
 @pytest.mark.parametrize("name", VIDEO)
-def test_one_picture_keeps_the_mask_that_other_nodes_know(edit, name):
+def test_one_picture_keeps_the_mask_that_other_nodes_know(edit_with, name):
     made = family(name)
-    positive, _, latent, *_ = edit(made, torch.rand(2, *PIXELS[1:]))
+    positive, _, latent, *_ = edit_with(made, torch.rand(2, *PIXELS[1:]), BOX)
     assert latent["samples"].shape == (2, 16, 1, 12, 16)
     assert latent["noise_mask"].shape == positive[0][1]["concat_mask"].shape == (1, 1, 96, 128)
 
@@ -110,10 +87,10 @@ class CountedVAE:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_picture_is_encoded_for_a_model_that_reads_it_only(edit, name):
+def test_a_picture_is_encoded_for_a_model_that_reads_it_only(edit_with, name):
     made, image = family(name), torch.rand(PIXELS)
     vae = CountedVAE(made.vae)
-    positive, _, latent, *_ = edit(made, image, vae=vae)
+    positive, _, latent, *_ = edit_with(made, image, BOX, vae=vae)
     assert len(vae.seen) == (2 if name in MASKED else 1)
     given = positive[0][1]
     assert "concat_mask" in given
@@ -124,7 +101,7 @@ def test_a_picture_is_encoded_for_a_model_that_reads_it_only(edit, name):
         assert (vae.seen[1][Box(32, 16, 32, 48).index] == 0.5).all()
 
 
-def test_without_a_model_any_is_served(edit):
+def test_without_a_model_any_is_served(edit_with):
     made = family("flux")
-    positive, *_ = edit(made, torch.rand(PIXELS), model=None)
+    positive, *_ = edit_with(made, torch.rand(PIXELS), BOX, model=None)
     assert positive[0][1]["concat_latent_image"].shape == (1, 16, 12, 16)
