@@ -38,12 +38,21 @@ def mask_of_pictures(mask: Tensor, samples: Tensor) -> Tensor:
     return mask.unsqueeze(-3) if samples.ndim == 5 and len(mask) > 1 else mask
 
 
-def masks_of_pictures(conditioning: Conditioning, samples: Tensor) -> Conditioning:
-    """Do the same to the masks of a conditioning."""
-    return [
-        [text, {**values, "mask": mask_of_pictures(values["mask"], samples)} if "mask" in values else values]
-        for text, values in conditioning
-    ]
+def for_sampler(
+    conditioning: Conditioning, inpaint: dict[str, Tensor], samples: Tensor, model: ModelPatcher | None
+) -> Conditioning:
+    """Put the values of `encode_edit` on a conditioning, and place its masks as `mask_of_pictures` does.
+
+    A picture that it has already stays if the model reads it without a mask, as Flux's control models do.
+    """
+    keeps_picture = model is not None and not reads_mask(model)
+    made = []
+    for text, values in conditioning:
+        values = {**inpaint, **values} if keeps_picture else {**values, **inpaint}
+        if "mask" in values:
+            values["mask"] = mask_of_pictures(values["mask"], samples)
+        made.append([text, values])
+    return made
 
 
 def empty_latent(model: ModelPatcher, vae: Any, width: int, height: int) -> Tensor:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import node_helpers
 from comfy_api.latest import io, ui
 from torch import Tensor
 from typing_extensions import override
@@ -16,7 +15,7 @@ from ...core.images import check_image, check_mask
 from ...core.small_objects.boxes import Grid, LabelledBox, box_name, describe_effective_area, parse_boxes
 from ...core.small_objects.region import PlannedEdit, Region, cut_window, plan_edit
 from ..categories import SMALL_OBJECTS
-from ..latents import MAX_SIDE, encode_edit, masks_of_pictures
+from ..latents import MAX_SIDE, encode_edit, for_sampler
 from ..progress_text import show_text
 from ..types import Conditioning, FinesseRegion
 from .box_picker import UI_KEY, Boxes, picker_data
@@ -131,9 +130,8 @@ class InpaintSmallBox(io.ComfyNode):
         report = _report(edit, labelled, image, is_placeholder, model, grid, noise_mask)
         region = replace(edit.region, seeds=tuple(item.seed for item in labelled))
         show_text(cls, report)
-        for_sampler = (node_helpers.conditioning_set_values(prompt, inpaint) for prompt in made.values())
         return io.NodeOutput(
-            *(masks_of_pictures(conditioning, latent["samples"]) for conditioning in for_sampler),
+            *(for_sampler(prompt, inpaint, latent["samples"], model) for prompt in made.values()),
             latent,
             region,
             report,

@@ -1,4 +1,4 @@
-"""Moves what has a place on a conditioning into the window: masks, areas, GLIGEN's boxes, controls' pictures.
+"""Moves what has a place on a conditioning into the window: masks, areas, GLIGEN's boxes, control pictures.
 
 Stock nodes place these in the whole picture, but a sampler lays them over what it samples, the window: masks
 and pictures stretch over it; areas and GLIGEN's boxes count its latent cells, an area also its parts.
@@ -63,6 +63,8 @@ class IntoWindow:
             placed = ((text, self._place(*place)) for text, *place in boxes)
             if inside := [(text, *place) for text, place in placed if place]:
                 moved["gligen"] = (kind, model, inside)
+        if "concat_latent_image" in values:
+            moved["concat_latent_image"] = self.cut(values["concat_latent_image"])
         if "control" in values:
             moved["control"] = self._control(values["control"])
         return moved

@@ -191,6 +191,7 @@ KINDS = {
     "sd35": Kind("SD3", SD3, lambda: make_image_vae(16), 4096, 2048),
     "flux": Kind("Flux", FLUX, lambda: make_image_vae(16), 4096, 768),
     "flux-fill": Kind("FluxInpaint", {**FLUX, "in_channels": 96}, lambda: make_image_vae(16), 4096, 768),
+    "flux-canny": Kind("Flux", {**FLUX, "in_channels": 32}, lambda: make_image_vae(16), 4096, 768),
     "flux-kontext": Kind("Flux", FLUX, lambda: make_image_vae(16), 4096, 768),
     "flux2-klein": Kind("Flux2", FLUX2, make_flux2_vae, 7680),
     "qwen-image": Kind("QwenImage", QWEN, make_wan_vae, 3584),

@@ -11,6 +11,7 @@ PIXELS = (1, 96, 128, 3)
 BOX = {"x": 32, "y": 16, "width": 32, "height": 48}
 VIDEO = ("qwen-image", "qwen-image-edit")
 MASKED = ("sd15-inpainting", "sdxl-inpainting", "flux-fill")
+SHOWN = ("sd15-instructpix2pix", "flux-canny")  # read a picture, but no mask
 
 
 class WideCLIP(WordCLIP):
@@ -94,8 +95,8 @@ def test_a_picture_is_encoded_for_a_model_that_reads_it_only(edit_with, name):
     assert len(vae.seen) == (2 if name in MASKED else 1)
     given = positive[0][1]
     assert "concat_mask" in given
-    assert ("concat_latent_image" in given) == (name in MASKED or name == "sd15-instructpix2pix")
-    if name == "sd15-instructpix2pix":  # it is told by words what to change, and must see it
+    assert ("concat_latent_image" in given) == (name in (*MASKED, *SHOWN))
+    if name in SHOWN:  # told by words what to change, InstructPix2Pix must see it
         assert torch.equal(given["concat_latent_image"], latent["samples"])
     if name in MASKED:
         assert (vae.seen[1][Box(32, 16, 32, 48).index] == 0.5).all()
@@ -105,3 +106,31 @@ def test_without_a_model_any_is_served(edit_with):
     made = family("flux")
     positive, *_ = edit_with(made, torch.rand(PIXELS), BOX, model=None)
     assert positive[0][1]["concat_latent_image"].shape == (1, 16, 12, 16)
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_a_control_picture_that_a_model_reads_beside_its_latent_stays(edit_with, scaled):
+    """As core's InstructPixToPixConditioning gives it to Flux's Canny and Depth models."""
+    from comfy_extras.nodes_ip2p import InstructPixToPixConditioning
+
+    made = family("flux-canny")
+    control = torch.zeros(PIXELS)
+    control[:, 32:64, 48:80] = 1
+    prompts = InstructPixToPixConditioning.execute(made.text(1), made.text(2), control, made.vae).args
+    whole = prompts[0][0][1]["concat_latent_image"]
+    scale = {"scale": "side", "side": 128} if scaled else {"scale": "none"}
+    given = {"positive": prompts[0], "negative": prompts[1], "context": 64, "scale": scale}
+    positive, negative, latent, region, *_ = edit_with(made, torch.rand(PIXELS), BOX, **given)
+    window, samples = region.window, latent["samples"]
+    assert bool(region.scaled) == scaled
+    cells = [
+        slice(start // 8, end // 8) for start, end in ((window.y, window.bottom), (window.x, window.right))
+    ]
+    expected = F.interpolate(whole[..., cells[0], cells[1]], samples.shape[-2:], mode="bilinear")
+    for prompt in (positive, negative):
+        seen = made.model.model.concat_cond(noise=samples, device=samples.device, **prompt[0][1])
+        seen = made.model.model.latent_format.process_out(seen)
+        if scaled:  # resized twice on its way
+            assert (seen - expected).abs().mean() < 0.25 * expected.std()
+        else:
+            torch.testing.assert_close(seen, expected)

@@ -4,9 +4,11 @@ import pytest
 import torch
 from finesse.tests.nodes.families import KINDS, family, make_model
 
-PATCHED = {"sd35", "flux", "flux-fill", "flux-kontext", "z-image", "qwen-image", "qwen-image-edit"}
+PATCHED = {"sd35", "z-image", "qwen-image", "qwen-image-edit"}
+PATCHED |= {"flux", "flux-fill", "flux-canny", "flux-kontext"}
 LEVELS = {"sd15": 4, "sd15-inpainting": 4, "sd15-instructpix2pix": 4, "sdxl": 3, "sdxl-inpainting": 3}
 MASKED = {"sd15-inpainting", "sdxl-inpainting", "flux-fill"}
+SHOWN = {*MASKED, "sd15-instructpix2pix", "flux-canny"}
 COSMOS = {
     **{"max_img_h": 240, "max_img_w": 240, "max_frames": 128, "in_channels": 16, "out_channels": 16},
     **{"patch_spatial": 2, "patch_temporal": 1, "model_channels": 128, "num_blocks": 1, "num_heads": 1},
@@ -51,7 +53,7 @@ def test_patch_levels_mask_and_picture_of_each_family(grid, name):
     assert grid.patch_of(model) == (2 if name in PATCHED else 1)
     assert grid.unet_levels(model) == LEVELS.get(name, 1)
     assert grid.reads_mask(model) == (name in MASKED)
-    assert grid.reads_concat(model) == (name in MASKED or name == "sd15-instructpix2pix")
+    assert grid.reads_concat(model) == (name in SHOWN)
 
 
 @pytest.mark.parametrize(("config", "unet", "patch"), OTHERS)
