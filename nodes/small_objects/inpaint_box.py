@@ -70,6 +70,8 @@ class InpaintSmallBox(io.ComfyNode):
         cls, image: Tensor, box: Any, boxes: Any = None, prompts: Any = None, **others: Any
     ) -> list[str]:
         is_waiting = "clip" in others and others["clip"] is None
+        if isinstance(prompts, tuple):  # ComfyUI's form here of a growing input of which nothing is linked
+            prompts = None
         texts = texts_of_boxes(_read_boxes(box, boxes, image), prompts)
         return ["clip"] if is_waiting and to_encode(texts) else []
 
