@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from comfy_api.latest import io, ui
+from comfy_execution.graph_utils import ExecutionBlocker
 from torch import Tensor
 from typing_extensions import override
 
@@ -80,14 +81,14 @@ class InpaintSmallBox(io.ComfyNode):
     def execute(
         cls,
         image: Tensor,
-        positive: Conditioning,
-        negative: Conditioning,
         vae: Any,
         box: Any,
         snap: bool,
         grow: int,
         noise_mask: bool,
         context: int,
+        positive: Conditioning | None = None,
+        negative: Conditioning | None = None,
         mask: Tensor | None = None,
         boxes: Any = None,
         clip: Any = None,
@@ -122,18 +123,19 @@ class InpaintSmallBox(io.ComfyNode):
         )
         latent, inpaint = encode_edit(vae, image, edit, noise_mask, model)
         into_window = IntoWindow(edit.region)
+        given = {"positive": positive or [], "negative": negative or []}
         made = {
-            "positive": prompt_per_box(positive, into_window, texts, edit, clip),
-            "negative": into_window(negative, "negative"),
+            "positive": prompt_per_box(given["positive"], into_window, texts, edit, clip),
+            "negative": into_window(given["negative"], "negative"),
         }
-        _check_reach(made, {"positive": positive, "negative": negative}, edit.region)
+        _check_reach(made, given, edit.region)
         edit = replace(edit, notes=edit.notes + into_window.notes)
         is_placeholder = mask is not None and usable_mask is None
         report = _report(edit, labelled, image, is_placeholder, model, grid, noise_mask)
         region = replace(edit.region, seeds=tuple(item.seed for item in labelled))
         show_text(cls, report)
         return io.NodeOutput(
-            *(for_sampler(prompt, inpaint, latent["samples"], model) for prompt in made.values()),
+            *(_output(name, prompt, inpaint, latent["samples"], model) for name, prompt in made.items()),
             latent,
             region,
             report,
@@ -153,9 +155,18 @@ def _inpaint_inputs() -> list[io.Input]:
             tooltip="The picture to edit. Its alpha channel, if it has one, is kept for Composite Box.",
         ),
         io.Conditioning.Input(
-            "positive", tooltip="What to draw in the box. With boxes, what the picture shows around them."
+            "positive",
+            optional=True,
+            tooltip=(
+                "What to draw in the box. With boxes, what the picture shows around them. Leave it unlinked "
+                "if the text encoder reads window."
+            ),
         ),
-        io.Conditioning.Input("negative", tooltip="What the picture must not show."),
+        io.Conditioning.Input(
+            "negative",
+            optional=True,
+            tooltip="What the picture must not show. Leave it unlinked if the text encoder reads window.",
+        ),
         io.Vae.Input(
             "vae",
             tooltip="The model's own VAE; it encodes the image, and its scale is the size of a latent cell.",
@@ -264,6 +275,18 @@ def _check_reach(
                 f"{name} has no effect in the window ({region.window}): its areas and masks lie outside. "
                 "Enlarge context, or combine it with a prompt for the whole picture."
             )
+
+
+def _output(
+    name: str, prompt: Conditioning, inpaint: dict[str, Tensor], samples: Tensor, model: Any
+) -> Conditioning | ExecutionBlocker:
+    """The prompt as an output; one that is not linked stops what would read it, with a message."""
+    if not prompt:
+        return ExecutionBlocker(
+            f"{name} of Inpaint Small Box is not linked, so there is none for the sampler; link it, or give "
+            "the sampler a prompt that is made from window."
+        )
+    return for_sampler(prompt, inpaint, samples, model)
 
 
 def _report(

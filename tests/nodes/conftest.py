@@ -42,8 +42,8 @@ def composite(comfy):
 @pytest.fixture
 def inpaint(inpaint_box):
     def run(image, box=BOX, vae=None, positive=None, negative=None, **inputs):
-        prompts = positive or cond(), negative or cond()
-        output = inpaint_box.execute(image, *prompts, vae or PoolingVAE(), box, **{**SETTINGS, **inputs})
+        prompts = {"positive": positive or cond(), "negative": negative or cond()}
+        output = inpaint_box.execute(image, vae or PoolingVAE(), box, **{**prompts, **SETTINGS, **inputs})
         return output.args
 
     return run

@@ -6,7 +6,6 @@ import asyncio
 import copy
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 
 EXTRAS = (  # of ComfyUI's folder comfy_extras
     *("controlnet", "custom_sampler", "differential_diffusion", "edit_model", "flux", "qwen"),
@@ -25,15 +24,20 @@ LOADERS = {  # loaders of files -> what they give
 NO_CACHE = {"lru": 0, "ram": 0, "ram_inactive": 0}
 
 
-class Nobody(SimpleNamespace):
-    """Stands for the server, with nobody at its other end."""
+class Listener:
+    """Stands for the server: keeps the errors that it is told of."""
 
-    client_id = last_node_id = None
+    client_id, last_node_id = "test", None
 
-    def send_sync(self, *_):
+    def __init__(self):
+        self.errors = []
+
+    def send_sync(self, event, told, *_):
+        if event == "execution_error":
+            self.errors.append(f"{told['node_type']}: {told['exception_message']}")
+
+    def send_progress_text(self, *_):
         pass
-
-    send_progress_text = send_sync
 
 
 def node_class(takes, gives, work):
@@ -84,7 +88,8 @@ def run(prompt, given, monkeypatch):
     keep = node_class({"images": "IMAGE"}, (), lambda images: saved.append(images) or {})
     known = {**nodes_of_comfyui(), **loaders, "SaveImage": keep}
     monkeypatch.setattr(nodes, "NODE_CLASS_MAPPINGS", known)
-    monkeypatch.setattr(server.PromptServer, "instance", Nobody(), raising=False)
+    listener = Listener()
+    monkeypatch.setattr(server.PromptServer, "instance", listener, raising=False)
 
     prompt = copy.deepcopy(prompt)
     for node in prompt.values():
@@ -93,9 +98,8 @@ def run(prompt, given, monkeypatch):
     is_valid, _, outputs, faults = asyncio.run(execution.validate_prompt("test", prompt, None))
     assert is_valid, faults
     assert not faults
-    executor = execution.PromptExecutor(Nobody(), execution.CacheType.CLASSIC, NO_CACHE)
-    executor.execute(prompt, "test", execute_outputs=outputs)
-    for event, told in executor.status_messages:
-        if event == "execution_error":
-            raise RuntimeError(f"{told['node_type']}: {told['exception_message']}")
+    executor = execution.PromptExecutor(listener, execution.CacheType.CLASSIC, NO_CACHE)
+    executor.execute(prompt, "test", {"client_id": listener.client_id}, outputs)
+    if listener.errors:
+        raise RuntimeError(listener.errors[0])
     return saved

@@ -26,22 +26,17 @@ class OneText:
 
 @pytest.fixture
 def sample(comfy, monkeypatch):
-    """Runs an edit by the node, with its inputs; -> the picture, and the texts that were encoded."""
+    """Runs an edit; -> the picture, and the texts that were encoded.
 
-    def run_prompt(**inputs):
+    read: the node whose prompts are sampled. linked: the prompts that *Inpaint Small Box* gets, inputs: what
+    else.
+    """
+
+    def run_prompt(read="box", linked=("positive", "negative"), **inputs):
         text = node("CLIPTextEncode", clip=["loader", 1], text="around")
-        box = node(
-            "FinesseInpaintSmallBox",
-            **{"image": ["picture", 0], "positive": ["text", 0], "negative": ["text", 0]},
-            **{
-                "vae": ["loader", 2],
-                "clip": ["loader", 1],
-                "box": BOX,
-                **SETTINGS,
-                "scale": "none",
-                **inputs,
-            },
-        )
+        made = {"vae": ["loader", 2], "clip": ["loader", 1], "image": ["picture", 0]}
+        made |= {name: ["text", 0] for name in linked} | {"box": BOX, "scale": "none"} | SETTINGS
+        box = node("FinesseInpaintSmallBox", **made | inputs)
         sampler = {"seed": 1, "steps": 2, "cfg": 1.0, "sampler_name": "euler", "scheduler": "normal"}
         prompt = {
             "loader": node("CheckpointLoaderSimple"),
@@ -50,7 +45,7 @@ def sample(comfy, monkeypatch):
             "box": box,
             "sampler": node(
                 "KSampler",
-                **{"model": ["loader", 0], "positive": ["box", 0], "negative": ["box", 1]},
+                **{"model": ["loader", 0], "positive": [read, 0], "negative": [read, read == "box"]},
                 **{"latent_image": ["box", 2], "denoise": 1.0, **sampler},
             ),
             "decoded": node("VAEDecode", samples=["sampler", 0], vae=["loader", 2]),
@@ -76,6 +71,16 @@ def test_it_runs_with_nothing_linked_to_its_growing_input(sample):
     assert changed[BOX["y"] : BOX["y"] + BOX["height"], BOX["x"] : BOX["x"] + BOX["width"]].all()
     assert changed.sum() == BOX["width"] * BOX["height"]
     assert texts == ["around"]
+
+
+def test_it_needs_no_prompt_where_another_is_sampled(sample):
+    picture, _ = sample("text", linked=())
+    assert (picture != PICTURE).any(-1).sum() == BOX["width"] * BOX["height"]
+
+
+def test_it_says_which_prompt_is_missing(sample):
+    with pytest.raises(RuntimeError, match="positive of Inpaint Small Box is not linked"):
+        sample(linked=("negative",))
 
 
 def test_it_takes_a_ready_prompt(sample):

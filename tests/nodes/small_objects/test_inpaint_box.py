@@ -101,7 +101,7 @@ def test_one_box_of_the_picker_may_have_a_text_too(inpaint):
 
 def test_the_picker_is_told_of_the_picture_and_of_what_the_model_knows(inpaint_box):
     output = inpaint_box.execute(
-        torch.rand(2, 40, 72, 3), cond(), cond(), PoolingVAE(4), BOX, **SETTINGS, model=family("sdxl").model
+        torch.rand(2, 40, 72, 3), PoolingVAE(4), BOX, **SETTINGS, model=family("sdxl").model
     )
     known = {"token": 4, "levels": 3, "model_side": 1024}
     assert output.ui["finesse_box"] == [{"width": 72, "height": 40, **known}]
@@ -130,7 +130,7 @@ def test_a_stock_sampler_samples_inside_the_boxes_only(inpaint, miniature, boxes
     image = torch.rand(1, 62, 64, 3)
     encoded = clip.encode_from_tokens_scheduled(clip.tokenize("grass"))
     positive, negative, latent, region, report, *_ = inpaint_box.execute(
-        image, encoded, encoded, vae, BOX, **SETTINGS, boxes=boxes, clip=clip, model=model
+        image, vae, BOX, **SETTINGS, positive=encoded, negative=encoded, boxes=boxes, clip=clip, model=model
     ).args
     assert "3 UNet levels (read from model)" in report
     samples = nodes.common_ksampler(model, 0, 2, 4.0, "euler", "normal", positive, negative, latent)[0][
@@ -186,8 +186,6 @@ def test_a_mask_from_stock_blur_is_taken(inpaint):
 def test_report_warns_of_less_than_a_cell_and_is_shown(inpaint_box):
     output = inpaint_box.execute(
         torch.rand(1, 512, 512, 3),
-        cond(),
-        cond(),
         PoolingVAE(),
         {**BOX, "width": 40, "height": 40},
         **SETTINGS,
