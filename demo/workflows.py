@@ -13,7 +13,8 @@ EXAMPLES = Path(__file__).resolve().parent.parent / "example_workflows"
 
 VIRTUAL = ("Note", "MarkdownNote", "PrimitiveNode", "Reroute")
 MUTED, BYPASSED = 2, 4
-WIDGET_TYPES = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
+DYNAMIC = "COMFY_DYNAMICCOMBO_V3"  # a choice that brings widgets of its own
+WIDGET_TYPES = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", DYNAMIC)
 SEEDS = ("seed", "noise_seed")
 
 Node = dict[str, Any]
@@ -57,54 +58,74 @@ def saved_values(node: Node, info: dict[str, Any], inputs: dict[str, Any]) -> li
     """
     saved = iter(node.get("widgets_values") or [])
     values: list[Any] = []
-    for name, kind, options in _widgets(info):
-        before = next(saved, options.get("default"))
+    chosen: dict[str, Any] = {}
+    for name, kind, options in _widgets(info, chosen):
+        before = next(saved, _default(kind, options))
         value = inputs.get(name, before)
         if isinstance(value, dict) and "__value__" in value:
             value = value["__value__"]
         elif isinstance(value, list):  # a link
             value = before
+        chosen[name] = value
         values.append(value)
-        values += [next(saved, None) for _ in range(_companions(name, kind, options))]
+        values += [next(saved, companion) for companion in _companions(name, kind, options)]
     return values
+
+
+def is_widget(kind: Any, options: dict[str, Any]) -> bool:
+    """Whether an input of a node is a widget, which may take a link, rather than a socket."""
+    if options.get("forceInput") or options.get("rawLink"):
+        return False
+    return isinstance(kind, list) or kind in WIDGET_TYPES or "default" in options
 
 
 def _widget_values(node: Node, info: dict[str, Any]) -> dict[str, Any]:
     """Values of the node's widgets, which the page saves as a list in their order."""
     saved = iter(node.get("widgets_values") or [])
-    values = {}
-    for name, kind, options in _widgets(info):
+    values: dict[str, Any] = {}
+    for name, kind, options in _widgets(info, values):
         try:
             value = next(saved)
         except StopIteration:
             break  # saved by an older version of the node: ComfyUI fills in the default
         # A bare list would be read as a link.
         values[name] = {"__value__": value} if isinstance(value, list) else value
-        for _ in range(_companions(name, kind, options)):
+        for _ in _companions(name, kind, options):
             next(saved, None)
     return values
 
 
-def _widgets(info: dict[str, Any]) -> Iterator[tuple[str, Any, dict[str, Any]]]:
-    """List name, type and options of a node's inputs that are widgets, in the page's order."""
+def _widgets(info: dict[str, Any], chosen: dict[str, Any]) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    """List name, type and options of a node's inputs that are widgets, in the page's order.
+
+    chosen: values by name; a choice brings the widgets of the value that is there when the next is asked for.
+    """
     for group in ("required", "optional"):
+        specs = info["input"].get(group, {})
         for name in info["input_order"].get(group, []):
-            kind, options = (*info["input"][group][name], {})[:2]
-            if _is_widget(kind, options):
-                yield name, kind, options
+            yield from _widgets_of(name, specs[name], chosen)
 
 
-def _is_widget(kind: Any, options: dict[str, Any]) -> bool:
-    if options.get("forceInput") or options.get("rawLink"):
-        return False
-    return isinstance(kind, list) or kind in WIDGET_TYPES or "default" in options
+def _widgets_of(name: str, spec: Any, chosen: dict[str, Any]) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    kind, options = (*spec, {})[:2]
+    if not is_widget(kind, options):
+        return
+    yield name, kind, options
+    if kind == DYNAMIC:
+        (brought,) = (each["inputs"] for each in options["options"] if each["key"] == chosen[name])
+        for inner in brought.values():
+            for below, inner_spec in inner.items():
+                yield from _widgets_of(f"{name}.{below}", inner_spec, chosen)
 
 
-def _companions(name: str, kind: Any, options: dict[str, Any]) -> int:
-    """Count the values that the page saves after a widget's own, for the widgets it puts beside it."""
-    return int(bool(options.get("control_after_generate")) or (name in SEEDS and kind == "INT")) + bool(
-        options.get("image_upload")
-    )
+def _default(kind: Any, options: dict[str, Any]) -> Any:
+    return options["options"][0]["key"] if kind == DYNAMIC else options.get("default")
+
+
+def _companions(name: str, kind: Any, options: dict[str, Any]) -> list[str]:
+    """What the widgets beside a widget begin with, whose values the page saves after its own."""
+    has_control = options.get("control_after_generate") or (name in SEEDS and kind == "INT")
+    return ["fixed"] * bool(has_control) + ["image"] * bool(options.get("image_upload"))
 
 
 def _source(link: int | None, nodes: dict[int, Node], links: dict[int, tuple[int, int]]) -> list[Any] | None:
