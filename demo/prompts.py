@@ -24,7 +24,7 @@ Frame = tuple[int, int, int, int]  # x, y, width, height
 FULL_SIZE = 512  # pixels a side that the example workflows are written for
 LENGTHS = (
     *("width", "height", "x", "y", "grow", "context", "feather", "rim"),
-    *("minimal_size", "merge_distance", "margin"),
+    *("minimal_size", "merge_distance", "margin", "scale.side"),
 )
 PIXELS = (*LENGTHS, "box", "crop_region", "editor_state")
 ON_OBJECT = {  # examples that need something in their box -> its name, or "" for anything
@@ -36,6 +36,7 @@ ON_OBJECT = {  # examples that need something in their box -> its name, or "" fo
 }
 SCENES_TO_TRY = 2000
 SIDES = {256: MAP_SIZE, 512: 64, 1024: 64}  # of a map, of a picture of SD1.5, of SDXL
+KNOWN = {"scale.model_side": 64}  # by the miniature, which cannot be asked
 DRAWN = ("EmptyLatentImage", "FinesseSampleConditionMaps")  # nodes whose sides those are
 EDIT_PIXELS = ("dx", "dy", "x", "y", "width", "height", "point", "points")
 WORLD = json.dumps(dict(zip(PALETTE.labels, PALETTE.colours, strict=True)))
@@ -71,6 +72,7 @@ def for_miniature(
             inputs.update({name: SIDES[inputs[name]] * size // 64 for name in ("width", "height")})
         else:
             inputs.update({name: shrink(inputs[name], size) for name in PIXELS if name in inputs})
+        inputs.update({name: value for name, value in KNOWN.items() if name in inputs})
         _use_world(node)
     _tune_vae(prompt)
     return prompt, _pictures(prompt, size, on_object)

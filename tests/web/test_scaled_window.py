@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from finesse.core.files import read_json
+from finesse.demo.workflows import to_api
 from finesse.tests.web.box_picking import FRAME, NODE, settle, show
+
+OLD = Path(__file__).parent / "old_workflows"  # examples as they were saved before there was a scale
+OPEN = "async workflow => { await app.loadGraphData(workflow); return (await app.graphToPrompt()).output }"
 
 FRAME_OF_WINDOW = f"{FRAME} .finesse-window"
 INPUTS = """async () => Object.values((await app.graphToPrompt()).output)
@@ -52,6 +59,17 @@ def shown(page):
 def test_a_workflow_of_before_opens_unscaled(picker):
     assert picker.evaluate(INPUTS)["scale"] == "none"
     assert picker.locator(FRAME_OF_WINDOW).count() == 0
+
+
+@pytest.mark.own_page_too
+@pytest.mark.parametrize("name", [path.stem for path in sorted(OLD.glob("*.json"))])
+def test_an_old_workflow_is_still_the_same_prompt(page, name, object_info):
+    old = read_json(OLD / f"{name}.json")
+    expected = to_api(old, object_info)
+    for node in expected.values():
+        if node["class_type"] == "FinesseInpaintSmallBox":
+            node["inputs"]["scale"] = "none"
+    assert page.evaluate(OPEN, old) == expected
 
 
 @pytest.mark.own_page_too
