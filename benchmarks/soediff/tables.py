@@ -124,7 +124,7 @@ def main() -> None:
     if kept:
         free = ("name", "tables", "folder")  # what may change from one run to the next
         given = asdict(arguments) | asdict(config)
-        claim(kept, {name: value for name, value in given.items() if name not in free})
+        claim(kept, {name: value for name, value in given.items() if name not in free}, weights(config))
     studio = BoxStudio(config, chosen_device())
     rows = TableRows(studio, kept)
     with tempfile.TemporaryDirectory() as folder:
@@ -134,6 +134,13 @@ def main() -> None:
         with replacing(FOLDER / f"{arguments.name}.png") as path:
             sampling.grid(torch.cat(sheet).cpu(), SHOWN, 4).save(path, format="PNG")
     sys.stdout.write(f"{write_results('soediff', rows.metrics, arguments.name)}\n")
+
+
+def weights(config: BoxStudioConfig) -> list[Path]:
+    """The files that draw."""
+    files = [Path(path) for path in (config.so_lora, config.without_csd) if path]
+    folders = [Path(config.base), Path(config.base) / config.plain, Path(config.tuned_vae)]
+    return files + [path for folder in folders for path in sorted(folder.rglob("*.safetensors"))]
 
 
 def measure_tables(arguments: Arguments, rows: TableRows, jury: CallJury) -> list[Tensor]:
