@@ -10,7 +10,7 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ..core.small_objects.region import PlannedEdit, cut_window
-from .small_objects.model_grid import reads_concat, reads_mask
+from .model_grid import reads_concat, reads_mask
 from .types import Conditioning
 
 MAX_SIDE = 16384  # largest side of a picture, as in ComfyUI's own nodes

@@ -18,7 +18,7 @@ from ...core.files import read_tensors
 from ...core.lora_files import LoraFile, misfit, read_lora
 from ..categories import SMALL_OBJECTS
 from ..model_files import ModelFiles
-from .model_grid import reads_mask
+from ..model_grid import reads_mask
 
 NO_VAE = "none"
 LORAS = ModelFiles(

@@ -27,7 +27,7 @@ OTHERS = [
 
 @pytest.fixture(scope="session")
 def grid(comfy):
-    from finesse.nodes.small_objects import model_grid
+    from finesse.nodes import model_grid
 
     return model_grid
 
