@@ -8,8 +8,9 @@ from typing import Any
 
 from ..core.files import write_json
 from .client import ComfyClient
+from .family_graphs import other_examples
 from .prompts import ON_OBJECT, for_miniature
-from .workflows import Node, ObjectInfo, examples, saved_values, to_api
+from .workflows import Node, ObjectInfo, saved_values, to_api
 
 PANEL = Path("user/default/workflows")  # of ComfyUI's folder: what its page lists under Workflows
 FOLDER = "miniature"
@@ -17,9 +18,9 @@ NOTHING_TO_FETCH = "**On the miniature.** All that it needs is here: press *Run*
 
 
 def offer(client: ComfyClient, folder: Path) -> int:
-    """Write all examples on the miniature, and their pictures, to a ComfyUI in `folder`; -> their number."""
+    """Write the examples on the miniature, and their pictures, to a ComfyUI in `folder`; -> their number."""
     object_info = client.object_info()
-    workflows = examples()
+    workflows = other_examples()
     for name, workflow in workflows.items():
         changed, pictures = for_page(name, workflow, object_info)
         for file, picture in pictures.items():

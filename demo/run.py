@@ -21,10 +21,11 @@ from skimage import data
 
 from ..training.loop.config import option, parse
 from .client import ComfyClient, ComfyError, Prompt
+from .family_graphs import other_examples
 from .page import Comparison, Drawing, EditedPicture, Sheet, Story, write
 from .prompts import ON_OBJECT, boxes_of, for_miniature, of_type, png, schedule_of, text_to_image, texts_of
 from .server import ComfyServer, ServerError, exit_on_kill
-from .workflows import examples, to_api
+from .workflows import to_api
 
 SIZE = 64
 CELL = SIZE // 16  # the miniature's latents are 16x16
@@ -271,7 +272,7 @@ def main() -> int:
             folder.mkdir(parents=True)
             thumbnails = Path(arguments.thumbnails) if arguments.thumbnails else None
             demo = Demo(server.client(), folder, thumbnails)
-            workflows = examples()
+            workflows = other_examples()
             for name, workflow in workflows.items():
                 if name in STORIES:
                     demo.story(name, workflow)

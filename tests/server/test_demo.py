@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
+from finesse.demo.family_graphs import other_examples
 from finesse.demo.page import write
 from finesse.demo.run import COMPARISON, PHOTO_EXAMPLE, PHOTOS, STORIES, Demo
-from finesse.demo.workflows import examples
 
 ASKS_OF_MAPS = {"FinesseEditMap", "FinesseMapToMasks"}  # nodes that look for objects in a map
 
@@ -27,7 +27,7 @@ class ShortDemo(Demo):
 def demo(server, tmp_path_factory):
     connection = server.client()
     made = ShortDemo(connection, tmp_path_factory.mktemp("demo"), tmp_path_factory.mktemp("thumbnails"))
-    workflows = examples()
+    workflows = other_examples()
     for name, workflow in workflows.items():
         if name in STORIES:
             made.story(name, workflow)
@@ -42,7 +42,7 @@ def demo(server, tmp_path_factory):
 
 
 def test_nothing_outside_the_boxes_changes(demo):
-    assert len(demo.sheet.edits) == len(examples()) - len(STORIES) - 1 + len(PHOTOS)
+    assert len(demo.sheet.edits) == len(other_examples()) - len(STORIES) - 1 + len(PHOTOS)
     for edit in demo.sheet.edits:
         assert edit.outside > 0.4 * edit.size[0] * edit.size[1], edit.title
         assert edit.changed == 0, edit.title
@@ -64,7 +64,7 @@ def test_a_story_shows_what_its_workflow_saved(demo):
 
 def test_every_example_gets_a_thumbnail(demo):
     shown = {path.stem for path in demo.thumbnails.iterdir()}
-    assert shown == set(examples())
+    assert shown == set(other_examples())
 
 
 def test_the_contact_sheet_stands_alone(demo):

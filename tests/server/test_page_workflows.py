@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from finesse.demo.family_graphs import other_examples
 from finesse.demo.page_workflows import for_page, offer
 from finesse.demo.prompts import ON_OBJECT, for_miniature
-from finesse.demo.workflows import examples, to_api
+from finesse.demo.workflows import to_api
 
 
 def test_the_page_lists_the_examples_with_their_pictures(server, client):
-    assert offer(client, server.folder) == len(examples())
+    assert offer(client, server.folder) == len(other_examples())
     listed = client.get_json("/userdata?dir=workflows&recurse=true")
-    assert {f"miniature/{name}.json" for name in examples()} <= set(listed)
+    assert {f"miniature/{name}.json" for name in other_examples()} <= set(listed)
     assert (server.folder / "input" / "draw_small_object_example.png").is_file()
 
 
 def test_a_program_makes_the_same_of_them_as_of_the_examples(object_info):
-    for name, workflow in examples().items():
+    for name, workflow in other_examples().items():
         wanted, _ = for_miniature(to_api(workflow, object_info), on_object=ON_OBJECT.get(name))
         changed, pictures = for_page(name, workflow, object_info)
         found = to_api(changed, object_info)
@@ -35,7 +36,7 @@ def test_a_program_makes_the_same_of_them_as_of_the_examples(object_info):
 
 
 def test_an_example_itself_stays_as_it_is(object_info):
-    before = examples()
-    for name, workflow in (after := examples()).items():
+    before = other_examples()
+    for name, workflow in (after := other_examples()).items():
         for_page(name, workflow, object_info)
     assert after == before

@@ -18,9 +18,9 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from ...core.files import read_json, replacing
+from ...demo.family_graphs import other_examples
 from ...demo.page_workflows import FOLDER, PANEL, offer
 from ...demo.server import ComfyServer
-from ...demo.workflows import examples
 from .browser import find_browser
 from .pages import READY, touch_models
 
@@ -50,7 +50,7 @@ def homes(wanted: Collection[str]) -> dict[str, list[str]]:
     """The examples to run: name -> those of the wanted nodes that are pictured in it."""
     found: dict[str, list[str]] = {}
     left = set(wanted)
-    for name, workflow in examples().items():
+    for name, workflow in other_examples().items():
         if here := sorted(left & {node["type"] for node in workflow["nodes"]}):
             found[name] = here
             left -= set(here)
@@ -89,7 +89,7 @@ def picture_of(page: Page, kind: str) -> Image.Image:
 def main(wanted: Collection[str]) -> None:
     with comfyui_page() as (page, folder):
         for name, kinds in homes(wanted or read_json(SCHEMAS)).items():
-            own, stock = read_json(folder / PANEL / FOLDER / f"{name}.json"), examples()[name]
+            own, stock = read_json(folder / PANEL / FOLDER / f"{name}.json"), other_examples()[name]
             ran = {node["type"] for node in own["nodes"]}  # the miniature has one of its own for SAM
             for workflow, shown in ((own, ran & set(kinds)), (stock, set(kinds) - ran)):
                 if shown:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
+from finesse.demo.family_graphs import graphs
 from finesse.demo.page_workflows import offer
 from finesse.demo.prompts import png
 from finesse.demo.server import ComfyServer
@@ -60,8 +61,9 @@ class Opened:
 
 
 def touch_models(folder):
-    """Empty files in ComfyUI's folder for those of MODEL_FILES that are not there."""
-    for name in MODEL_FILES:
+    """Empty files in ComfyUI's folder for those of MODEL_FILES and of the families that are not there."""
+    of_families = (f"{file.folder}/{file.name}" for graph in graphs().values() for file in graph.models)
+    for name in (*MODEL_FILES, *of_families):
         (folder / "models" / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / "models" / name).touch()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from finesse.core.files import read_json
+from finesse.demo.family_graphs import other_examples
 from finesse.demo.page_workflows import FOLDER, PANEL
 from finesse.demo.workflows import examples, to_api
 from finesse.tests.web.pages import in_nodes_2
@@ -31,7 +32,7 @@ def test_an_example_opens_without_complaints_and_is_the_prompt_of_a_program(page
 
 
 @in_nodes_2
-@pytest.mark.parametrize("name", examples())
+@pytest.mark.parametrize("name", other_examples())
 def test_so_it_is_on_the_miniature(page, name, server, object_info):
     check(page, read_json(server.folder / PANEL / FOLDER / f"{name}.json"), object_info)
 
