@@ -7,20 +7,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..images import check_image
-from .region import Region, dilate, extent
-
-RING_CELLS = 2  # width of the ring whose colours are compared
-GAIN_LIMIT = 2.0  # most that a nearly flat ring may stretch the contrast
+from .colour_match import MATCHES
+from .pull_push import pull_push
+from .region import Region, extent
 
 
 def composite(
-    original: Tensor, edited: Tensor, region: Region, feather: int = 0, match_ring: bool = False
+    original: Tensor, edited: Tensor, region: Region, feather: int = 0, colour_match: str = "none"
 ) -> Tensor:
     """Put the edited window into the original image.
 
     original: (B or 1, H, W, 3 or 4), a fourth channel is kept. edited: (B, h, w, 3 or 4), the decoded
     result at the sampled size. feather: pixels inside the region over which the edit fades in.
-    match_ring: first correct the edit's colours by `match_colours`. Returns (B, H, W, channels of the
+    colour_match: one of `MATCHES`, which first corrects the edit's colours. Returns (B, H, W, channels of the
     original) in the original's dtype; every value where `region.alpha` is 0 is the original's, bit
     for bit. Raises ValueError for sizes or batches that do not belong together.
     """
@@ -34,8 +33,7 @@ def composite(
     old = inside[..., :3]
     edited = _unscaled(edited[..., :3].to(original.device, dtype), region)
     new = edited[:, : visible.height, : visible.width]
-    if match_ring:
-        new = match_colours(new, old.to(dtype), _ring(alpha, _ring_width(region)))
+    new = MATCHES[colour_match](new, old.to(dtype), alpha, _cell_in_image(region))
     weight = (alpha * feather_ramp(alpha, feather)).unsqueeze(-1).to(dtype)  # BHW -> BHW1
     blended = torch.lerp(old.to(dtype), new, weight).to(original.dtype)
     inside[..., :3] = torch.where(weight > 0, blended, old)
@@ -58,17 +56,7 @@ def fill_from_around(pixels: Tensor, mask: Tensor) -> Tensor:
 
     pixels: (B, H, W, C). mask: (1 or B, H, W), 0 where the pixels stay; some must stay.
     """
-    known = (mask <= 0).to(pixels).unsqueeze(1)  # BHW -> B1HW
-    colours = pixels.movedim(-1, 1) * known
-    levels = [(colours, known.expand(len(colours), -1, -1, -1))]
-    while max(levels[-1][0].shape[-2:]) > 1:
-        colours, known = levels[-1]
-        levels.append((F.avg_pool2d(colours, 2, ceil_mode=True), F.avg_pool2d(known, 2, ceil_mode=True)))
-    filled = torch.zeros_like(levels[-1][0])
-    for colours, known in reversed(levels):
-        coarser = F.interpolate(filled, colours.shape[-2:], mode="bilinear")
-        filled = torch.where(known > 0, colours / known.clamp(min=1e-12), coarser)
-    return filled.movedim(1, -1)
+    return pull_push(pixels, mask <= 0)
 
 
 def feather_ramp(alpha: Tensor, feather: int) -> Tensor:
@@ -92,44 +80,9 @@ def feather_ramp(alpha: Tensor, feather: int) -> Tensor:
     return depth / (feather + 1)
 
 
-def match_colours(edited: Tensor, original: Tensor, ring: Tensor) -> Tensor:
-    """Give each channel of `edited` the mean and spread that `original` has on the ring.
-
-    edited, original: (B, h, w, 3); ring: (1 or B, h, w) bool, empty in a picture without boxes. The ring
-    shows the same things in both, so what differs there is the drift of VAE and sampler. Returns values in
-    [0, 1].
-    """
-    weight = ring.unsqueeze(-1).to(edited)
-    count = weight.sum(dim=(1, 2), keepdim=True).clamp(min=1)
-
-    def statistics(pixels: Tensor) -> tuple[Tensor, Tensor]:
-        mean = (pixels * weight).sum(dim=(1, 2), keepdim=True) / count
-        variance = ((pixels - mean).square() * weight).sum(dim=(1, 2), keepdim=True) / count
-        return mean, variance.sqrt()
-
-    mean_edited, spread_edited = statistics(edited)
-    mean_original, spread_original = statistics(original)
-    flat = 1 / 255  # spreads below one grey level are noise
-    gain = (spread_original + flat) / (spread_edited + flat)
-    gain = gain.clamp(1 / GAIN_LIMIT, GAIN_LIMIT)
-    return ((edited - mean_edited) * gain + mean_original).clamp(0, 1)
-
-
-def _ring_width(region: Region) -> int:
-    """Width of the ring in pixels of the image."""
-    return max(2, RING_CELLS * region.cell * region.window.width // region.sampled_size[0])
-
-
-def _ring(alpha: Tensor, width: int) -> Tensor:
-    inside = (alpha > 0).float()
-    ring = (dilate(inside, width) - inside) > 0
-    has_box, has_ring = (pixels.flatten(1).any(dim=1) for pixels in (inside, ring))
-    if not bool(has_ring[has_box].all()):
-        raise ValueError(
-            "colour_match needs pixels around the box, but the region fills the picture; "
-            "set colour_match to none or use a smaller box."
-        )
-    return ring
+def _cell_in_image(region: Region) -> int:
+    """Pixels of the image under one latent value of the sampled window."""
+    return max(1, region.cell * region.window.width // region.sampled_size[0])
 
 
 def _check(original: Tensor, edited: Tensor, region: Region) -> None:

@@ -79,7 +79,7 @@ class PasteObject(io.ComfyNode):
         object_ = Region(width, height, whole, (whole,), dilate(mask, grow), cell)
         count = max(len(original), len(generated), len(mask))
         generated = generated.expand(count, -1, -1, -1)
-        pasted = composite(original, generated, object_, feather, colour_match == "ring")
+        pasted = composite(original, generated, object_, feather, colour_match)
 
         region = plan_edit(
             [whole],

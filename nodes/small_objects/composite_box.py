@@ -8,6 +8,7 @@ from comfy_api.latest import io
 from torch import Tensor
 from typing_extensions import override
 
+from ...core.small_objects.colour_match import DEFAULT_MATCH, MATCHES
 from ...core.small_objects.compositing import composite
 from ..categories import SMALL_OBJECTS
 from ..types import FinesseRegion
@@ -44,11 +45,12 @@ class CompositeBox(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "colour_match",
-                    options=["none", "ring"],
-                    default="none",
+                    options=list(MATCHES),
+                    default=DEFAULT_MATCH,
                     tooltip=(
-                        "ring gives the edit the brightness and contrast that the original has in a ring "
-                        "around the box, to undo the colour shift of VAE and sampler."
+                        "How to undo the colour shift of VAE and sampler, which is measured around the box. "
+                        "adaptive corrects each pixel by its colour and place; ring corrects the brightness "
+                        "and contrast of the whole edit; none changes nothing."
                     ),
                 ),
             ],
@@ -60,4 +62,4 @@ class CompositeBox(io.ComfyNode):
     def execute(
         cls, edited: Tensor, original: Tensor, region: Any, feather: int, colour_match: str
     ) -> io.NodeOutput:
-        return io.NodeOutput(composite(original, edited, region, feather, colour_match == "ring"))
+        return io.NodeOutput(composite(original, edited, region, feather, colour_match))
