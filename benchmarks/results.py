@@ -81,8 +81,8 @@ def table(name: str, group: str = "") -> str:
 def _grid(group: str, metrics: Mapping[str, float]) -> list[str]:
     cells: dict[str, dict[str, str]] = {}
     for key, value in metrics.items():
-        head, _, rest = key.partition(".")
-        if head == group and not key.endswith(".std"):
+        rest = key.removeprefix(f"{group}.")
+        if rest != key and not key.endswith(".std"):
             row, column = re.split(r"\.(?!\d)", rest, maxsplit=1)  # of weight_0.1.fid the row is weight_0.1
             spread = metrics.get(f"{key}.std")
             cells.setdefault(row, {})[column] = f"{value:.3g}" + (f" ± {spread:.2g}" if spread else "")
@@ -97,7 +97,7 @@ def _grid(group: str, metrics: Mapping[str, float]) -> list[str]:
 def rendered(text: str) -> str:
     """`text` with its blocks `<!-- results:NAME -->` and `<!-- results:NAME:GROUP -->` made anew."""
     return re.sub(
-        r"(<!-- results:(\w+)(?::(\w+))? -->\n).*?(<!-- /results -->)",
+        r"(<!-- results:(\w+)(?::([\w.]+))? -->\n).*?(<!-- /results -->)",
         lambda match: f"{match[1]}{table(match[2], match[3] or '')}\n{match[4]}",
         text,
         flags=re.DOTALL,

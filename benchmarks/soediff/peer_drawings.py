@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from ...core.files import replacing
 from ...demo.client import ComfyClient, ComfyError, Prompt
 from ...training.models import sampling
 from .peer_prompts import SAVE
+
+Clock = Callable[[], float]  # seconds of processor time that the server has used
 
 
 @dataclass(frozen=True)
@@ -45,16 +47,16 @@ class PeerDrawings:
         for line in self._log.read_text("utf-8").splitlines() if self._log.exists() else ():
             self._note(**json.loads(line))
 
-    def draw(self, client: ComfyClient, drawing: PeerDrawing, prompt: Prompt) -> None:
-        """Run the prompt of a drawing, and keep its picture and its time, or why it failed."""
-        seconds, failure = 0.0, ""
+    def draw(self, client: ComfyClient, clock: Clock, drawing: PeerDrawing, prompt: Prompt) -> None:
+        """Run the prompt of a drawing, and keep its picture and the clock's seconds, or why it failed."""
+        start, seconds, failure = clock(), 0.0, ""
         try:
-            prompt_id = client.queue(prompt)
-            (png,) = client.images(client.wait(prompt_id))[SAVE]
+            outputs = client.run(prompt)
+            seconds = clock() - start
         except ComfyError as error:
             failure = str(error)
         else:
-            seconds = seconds_of(client, prompt_id)
+            (png,) = client.images(outputs)[SAVE]
             with replacing(self.folder / drawing.file) as path:
                 path.write_bytes(png)
         entry = {"drawing": asdict(drawing), "seconds": seconds, "failure": failure}
@@ -75,9 +77,3 @@ class PeerDrawings:
                 with Image.open(self.folder / drawing.file) as picture:
                     found[row] = sampling.from_arrays([np.asarray(picture.convert("RGB"))])[0]
         return found
-
-
-def seconds_of(client: ComfyClient, prompt_id: str) -> float:
-    """How long the server worked on a prompt that is done."""
-    messages = dict(client.history(prompt_id)["status"]["messages"])
-    return (messages["execution_success"]["timestamp"] - messages["execution_start"]["timestamp"]) / 1000

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from ...demo.client import ComfyClient
 from ...demo.server import ComfyServer, link
+from .peer_drawings import Clock
 
 GUIDED = "from finesse.benchmarks.soediff.guided_sampler import comfy_entrypoint\n"
 
@@ -64,8 +67,10 @@ def find_packs(folder: str, rows: list[str]) -> dict[PeerPack, Path]:
 
 
 @contextmanager
-def peers_server(packs: Mapping[PeerPack, Path]) -> Iterator[ComfyClient]:
+def peers_server(packs: Mapping[PeerPack, Path]) -> Iterator[tuple[ComfyClient, Clock]]:
     """Start a ComfyUI on the CPU that has these packs, Finesse, the miniature and the guided sampler.
+
+    The clock tells the processor time: that of the day depends on what else the machine does.
 
     Raises ValueError when a pack's nodes are not there.
     """
@@ -77,7 +82,8 @@ def peers_server(packs: Mapping[PeerPack, Path]) -> Iterator[ComfyClient]:
         (custom_nodes / "finesse_guided.py").write_text(GUIDED)
         with ComfyServer(Path(folder)) as server, closing(server.client()) as client:
             check_nodes(packs, client.object_info(), server.log_tail(60))
-            yield client
+            process = psutil.Process(server.process.pid)
+            yield client, lambda: sum(process.cpu_times()[:2])  # of the user and of the system
 
 
 def check_nodes(packs: Mapping[PeerPack, Path], known: Mapping[str, Any], log: str) -> None:

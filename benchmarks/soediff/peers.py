@@ -3,11 +3,12 @@
     COMFYUI_PATH=... python -m finesse.benchmarks.soediff.peers --nodes FOLDER  # docs/results/peers.json
 
 Every row draws the objects of the miniature's held-out boxes anew, from the same pictures, boxes, texts and
-seeds. `peers.<row>.accuracy` and `.fid` are the judge's verdict on boxes of 1/8 to 1/6 of the side, and
+seeds. The boxes are emptied first, for ComfyUI's samplers start from a trace of what is in them.
+`peers.<row>.accuracy` and `.fid` are the judge's verdict on boxes of 1/8 to 1/6 of the side, and
 `peers.<row>.tiny.accuracy` on those of 1/16 to 1/8. `declined` is the share of boxes for which the prompt
 failed or that came back unchanged; they count as wrong, and not for FID. `time_ratio` is the median, over the
-boxes, of the prompt's time to that of stock inpainting of the same box. The row guided is no pack's: it is
-the method of SOEBench's authors.
+boxes, of the processor time of a prompt to that of stock inpainting of the same box. The row guided is no
+pack's: it is the method of SOEBench's authors.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from io import BytesIO
 from itertools import product
 from pathlib import Path
@@ -33,7 +34,9 @@ from ...core.files import read_json
 from ...core.images import to_bytes
 from ...core.seeds import mix
 from ...core.small_objects.boxes import Box
+from ...core.small_objects.compositing import fill_from_around
 from ...demo.client import ComfyClient
+from ...demo.server import exit_on_kill
 from ...miniature.small_object_set import samples
 from ...miniature.stored import WEIGHTS
 from ...training.loop.config import option, parse, script, words
@@ -94,6 +97,13 @@ def all_drawings(arguments: Arguments, found: Mapping[str, BoxPictures]) -> list
     ]
 
 
+def empty(boxes: BoxPictures) -> Tensor:
+    """The pictures (N, 3, S, S), in whole bytes, with their boxes filled from around."""
+    inside = draw_masks(boxes.boxes, boxes.pixels.shape[-1]).squeeze(1)
+    filled = fill_from_around(boxes.pixels.movedim(1, -1), inside).movedim(-1, 1)  # BCHW -> BHWC -> BCHW
+    return to_bytes(filled).float() / 255
+
+
 def task_of(
     arguments: Arguments, client: ComfyClient, boxes: BoxPictures, drawing: PeerDrawing, cell: int
 ) -> DrawingTask:
@@ -124,7 +134,11 @@ def task_of(
 
 
 def metrics_of(
-    arguments: Arguments, found: Mapping[str, BoxPictures], vae: AutoencoderKL, drawings: PeerDrawings
+    arguments: Arguments,
+    found: Mapping[str, BoxPictures],
+    emptied: Mapping[str, Tensor],
+    vae: AutoencoderKL,
+    drawings: PeerDrawings,
 ) -> dict[str, float]:
     """The table: for each row and size the mean over the seeds and, of several, the spread."""
     metrics: dict[str, float] = {}
@@ -132,14 +146,13 @@ def metrics_of(
         jury = MiniatureJury(boxes, WEIGHTS)
         infix = "" if size == "small" else f".{size}"
         metrics[f"peers.real{infix}.accuracy"] = jury.verdict(boxes.pixels, arguments.prompt)["accuracy"]
-        by_vae = torch.cat(
-            [sampling.decode(vae, sampling.encode(vae, part)) for part in boxes.pixels.split(32)]
-        )
+        given = emptied[size]
+        by_vae = torch.cat([sampling.decode(vae, sampling.encode(vae, part)) for part in given.split(32)])
         for row in words(arguments.rows):
             verdicts = []
             for seed in range(arguments.seeds):
-                made = drawings.pixels(drawings_of(row, size, seed, boxes), boxes.pixels)
-                changed = is_changed(made, boxes.pixels, boxes) & is_changed(made, by_vae, boxes)
+                made = drawings.pixels(drawings_of(row, size, seed, boxes), given)
+                changed = is_changed(made, given, boxes) & is_changed(made, by_vae, boxes)
                 verdicts.append(verdict(jury, made, changed, arguments.prompt))
             for name in verdicts[0]:
                 values = torch.tensor([each[name] for each in verdicts])
@@ -189,6 +202,7 @@ def time_ratio(row: str, size: str, seeds: int, boxes: BoxPictures, drawings: Pe
 def main() -> None:
     (arguments,) = parse([Arguments], {})
     check(arguments)
+    exit_on_kill()
     packs = find_packs(arguments.nodes, words(arguments.rows))
     vae = AutoencoderKL.from_pretrained(WEIGHTS / "vae", local_files_only=True).eval()
     side = read_json(WEIGHTS / "unet_inpainting" / "config.json")["sample_size"] * sampling.cell_of(vae)
@@ -201,14 +215,16 @@ def main() -> None:
             scenes = samples(Path(temporary), "test", 6 * arguments.boxes, side, SIZES[size])
             found[size] = held_out(scenes, arguments.boxes, side, sampling.cell_of(vae))
         drawings = PeerDrawings(folder)
+        emptied = {size: empty(boxes) for size, boxes in found.items()}
         left = [each for each in all_drawings(arguments, found) if each not in drawings.seconds]
         if left:
-            with peers_server(packs) as client:
+            with peers_server(packs) as (client, clock):
                 check_scale(arguments, client)
                 for drawing in tqdm(left):
-                    task = task_of(arguments, client, found[drawing.size], drawing, sampling.cell_of(vae))
-                    drawings.draw(client, drawing, ROWS[drawing.row](task))
-        metrics = metrics_of(arguments, found, vae, drawings)
+                    boxes = replace(found[drawing.size], pixels=emptied[drawing.size])
+                    task = task_of(arguments, client, boxes, drawing, sampling.cell_of(vae))
+                    drawings.draw(client, clock, drawing, ROWS[drawing.row](task))
+        metrics = metrics_of(arguments, found, emptied, vae, drawings)
     for drawing, failure in drawings.failures.items():
         sys.stdout.write(f"{drawing.file}: {failure}\n")
     sys.stdout.writelines(f"{name:36} {value:.4f}\n" for name, value in metrics.items())

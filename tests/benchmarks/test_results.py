@@ -36,6 +36,19 @@ def test_a_group_of_metrics_is_a_table_with_spreads(tmp_path, monkeypatch):
     ]
 
 
+def test_a_group_may_be_a_part_of_a_table(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
+    metrics = {"t.a.x1.small": 0.5, "t.a.x1.5.small": 0.25, "t.a.x1.tiny": 1, "t.ab.x1.small": 7}
+    results.write_results("example", metrics)
+    lines = results.rendered("<!-- results:example:t.a -->\n<!-- /results -->").splitlines()[1:5]
+    assert lines == [
+        "| `t.a` | `small` | `tiny` |",
+        "|---|---|---|",
+        "| `x1` | 0.5 | 1 |",
+        "| `x1.5` | 0.25 |  |",
+    ]
+
+
 def test_a_number_that_is_none_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "FOLDER", tmp_path)
     with pytest.raises(ValueError, match="JSON"):

@@ -12,6 +12,7 @@ from finesse.benchmarks.soediff import peers
 from finesse.benchmarks.soediff.box_pictures import held_out
 from finesse.benchmarks.soediff.peer_server import PACKS, check_nodes, find_packs
 from finesse.miniature.small_object_set import samples
+from finesse.training.models.inpainting import draw_masks
 
 # Packs of the same names with nodes of the same names; the one raises, the other gives the picture back.
 CROP_STITCH = """
@@ -136,6 +137,16 @@ def test_what_is_not_known_is_refused(flags, told, monkeypatch):
     monkeypatch.setattr("sys.argv", ["peers", *flags])
     with pytest.raises(ValueError, match=told):
         peers.main()
+
+
+def test_boxes_are_emptied(tmp_path):
+    boxes = held_out(samples(tmp_path, "test", 12, 64), 3, 64, 4)
+    emptied = peers.empty(boxes)
+    inside = draw_masks(boxes.boxes, 64).expand_as(emptied) > 0
+    assert torch.equal(emptied[~inside], boxes.pixels[~inside])
+    assert peers.is_changed(emptied, boxes.pixels, boxes).all()
+    boxes.pixels[inside] = 0.0
+    assert torch.equal(peers.empty(boxes), emptied)  # nothing is left of what was there
 
 
 def test_a_box_is_declined_when_it_came_back_unchanged(tmp_path):
