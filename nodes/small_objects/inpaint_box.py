@@ -58,7 +58,7 @@ class InpaintSmallBox(io.ComfyNode):
                 ),
                 io.Image.Output(
                     "window",
-                    tooltip="The window as it is sampled, for edit models and ControlNets.",
+                    tooltip="The window as it is sampled, for edit models and ControlNet nodes.",
                 ),
                 io.Mask.Output("window_mask", tooltip="Mask of what is edited in window, 1 in the boxes."),
             ],
