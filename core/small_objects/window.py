@@ -14,6 +14,7 @@ from typing import Literal
 from .boxes import Box, Grid, union
 
 WANTED_CELLS = 2  # of the coarsest grid, along a box's shorter side
+WANTED_TOKENS = 8  # the same of the finest: a transformer has no other, and a UNet of three levels no more
 LARGEST_SHARE = 1 / 3  # of the window's side that a box takes; the rest shows the model what is around
 MEGAPIXEL = 1024 * 1024  # as ComfyUI counts
 
@@ -23,7 +24,7 @@ class Scale:
     """How large a window is sampled.
 
     kind: "none" samples the picture's own pixels. "auto" enlarges the window until every box has
-    `WANTED_CELLS`, at most `amount` times and while it has `LARGEST_SHARE` at most, and takes no more of
+    `WANTED_CELLS` and `WANTED_TOKENS`, at most `amount` times and while it has `LARGEST_SHARE` at most, and takes no more of
     the picture than fits `model_side`.
     "side" samples the window's longer side at `amount` pixels, "megapixels" samples so many of them.
     model_side: side in pixels of the pictures that the model knows; only "auto" needs it.
@@ -77,9 +78,9 @@ def plan_window(
 def _factor(boxes: Sequence[Box], around: Box, scale: Scale, grid: Grid) -> float:
     smallest = min(min(box.width, box.height) for box in boxes)
     largest = max(max(box.width, box.height) for box in boxes)
-    wanted = min(WANTED_CELLS * grid.coarsest / smallest, scale.amount)
+    wanted = max(WANTED_CELLS * grid.coarsest, WANTED_TOKENS * grid.token) / smallest
     fitting = (scale.model_side - 2 * grid.token) / max(around.width, around.height)
-    return max(1.0, min(wanted, fitting, LARGEST_SHARE * scale.model_side / largest))
+    return max(1.0, min(wanted, scale.amount, fitting, LARGEST_SHARE * scale.model_side / largest))
 
 
 def _whole_tokens(start: int, length: int, limit: int, factor: float, token: int) -> tuple[int, int, int]:

@@ -19,6 +19,7 @@ import { edited } from "./boxes.js"
  */
 
 const WANTED_CELLS = 2
+const WANTED_TOKENS = 8
 const LARGEST_SHARE = 1 / 3
 const MEGAPIXEL = 1024 * 1024
 
@@ -102,10 +103,10 @@ export function planWindow(boxes, { picture, context, scale, token, levels }) {
 /** @param {Box[]} boxes @param {Box} around @param {Scale} scale @param {number} token @param {number} levels */
 function autoFactor(boxes, around, scale, token, levels) {
   const smallest = Math.min(...boxes.map((box) => Math.min(box.width, box.height)))
-  const wanted = Math.min((WANTED_CELLS * token * 2 ** (levels - 1)) / smallest, scale.amount)
+  const wanted = (token * Math.max(WANTED_CELLS * 2 ** (levels - 1), WANTED_TOKENS)) / smallest
   const fitting = (scale.modelSide - 2 * token) / Math.max(around.width, around.height)
   const largest = Math.max(...boxes.map((box) => Math.max(box.width, box.height)))
-  return Math.max(1, Math.min(wanted, fitting, (LARGEST_SHARE * scale.modelSide) / largest))
+  return Math.max(1, Math.min(wanted, scale.amount, fitting, (LARGEST_SHARE * scale.modelSide) / largest))
 }
 
 /** A span widened to whole tokens when scaled, by at most half a pixel of rounding outside `limit`. */

@@ -71,8 +71,8 @@ def test_auto_takes_no_more_of_the_picture_than_the_model_knows():
 
 
 def test_auto_counts_a_transformers_tokens():
-    window = planned(Box(300, 200, 20, 20), (1000, 1000), Scale("auto", 8.0, 1024), FLUX)
-    assert window.width / window.box.width == pytest.approx(32 / 20, rel=0.01)
+    window = planned(Box(300, 200, 40, 50), (1000, 1000), Scale("auto", 8.0, 1024), FLUX)
+    assert window.width / window.box.width == pytest.approx(128 / 40, rel=0.01)
 
 
 def test_a_large_box_is_sampled_as_it_is():
