@@ -11,6 +11,7 @@ from finesse.miniature.model import networks
 from finesse.tests.miniature.comfy.test_loaders import UNET_SHAPES, unet
 from finesse.tests.nodes.factors.factor_chains import DRAWN, texts, write_chain_factor
 from finesse.tests.nodes.factors.small_factors import write
+from finesse.tests.nodes.families import family
 from finesse.tests.nodes.maps.running import CUSTOM, run
 from finesse.tests.nodes.stand_ins import BOX, SETTINGS, PoolingVAE, cond
 
@@ -19,6 +20,8 @@ from finesse.tests.nodes.stand_ins import BOX, SETTINGS, PoolingVAE, cond
 def comfy():
     """ComfyUI's own modules can be imported."""
     parity.import_comfyui()
+    yield
+    family.cache_clear()  # while what their patchers need to go away is still there
 
 
 @pytest.fixture(scope="session")
