@@ -24,9 +24,9 @@ class Scale:
     """How large a window is sampled.
 
     kind: "none" samples the picture's own pixels. "auto" enlarges the window until every box has
-    `WANTED_CELLS` and `WANTED_TOKENS`, at most `amount` times and while it has `LARGEST_SHARE` at most, and takes no more of
-    the picture than fits `model_side`.
-    "side" samples the window's longer side at `amount` pixels, "megapixels" samples so many of them.
+    `WANTED_CELLS` and `WANTED_TOKENS`, at most `amount` times and while a box has `LARGEST_SHARE` at most,
+    and takes no more of the picture than fits `model_side`. "side" samples the window's longer side at
+    `amount` pixels, "megapixels" samples so many of them.
     model_side: side in pixels of the pictures that the model knows; only "auto" needs it.
     """
 
