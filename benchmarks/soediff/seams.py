@@ -13,16 +13,20 @@ field     ± 0.05 along half a wave down and across, in each channel another one
 shifted   gains, gamma and field in turn
 inside    gains in the box alone, the ring stays: a sampler that a noise mask holds to the box
 
+The groups `seams` (of `vae`), `shifted` and `inside` hold the matches of colour, `feather` the ways to blend
+(of `shifted`, by the default match), and `drifts` the ring_delta_e of the others. In `redrawn` another edit
+fills the box with its own mirror image: at the edge nothing is as before, but all of it belongs there.
+
 `ring_delta_e` is the mean CIEDE2000 to what should be there, in the 8 pixels inside the edge, away from the
 object; colours are those of a blur of 2 pixels, for details that the VAE lost are no seam. `edge_step` is the
 largest change of the colour's error (in CIELAB) within 4 pixels across the edge, of means of 16 pixels along
-and 4 across. `object_delta_e` is the CIEDE2000 in the object. Measures without a drift's name are of `vae`.
+and 4 across, where the object is 12 pixels off. `object_delta_e` is the CIEDE2000 in the object.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +44,7 @@ from ...core.files import replacing
 from ...core.images import to_bytes
 from ...core.small_objects.boxes import Box
 from ...core.small_objects.colour_match import DEFAULT_MATCH
+from ...core.small_objects.compositing import feather_ramp
 from ...miniature.model import networks
 from ...training.loop.config import option, parse, script
 from ...training.models import sampling
@@ -56,6 +61,9 @@ SHARPNESS = 2  # sigma in pixels of the blur before colours are compared
 NEAR = 6  # distance to the object within which its own edge could be taken for a seam
 ALONG, ACROSS = 16, 4
 FEATHER = "linear_4"
+MEASURES = {name: name for name in ("ring_delta_e", "edge_step", "object_delta_e")}
+SHIFTED = {name: f"shifted.{name}" for name in MEASURES}
+SUMMARY = ("none", "ring", "poisson", "default")  # the matches that are shown where not all are
 SHOWN = (4, 29, 33, 47)  # cases of the picture
 PART, ZOOM, GAP, LINE = 112, 2, 4, 20
 
@@ -129,6 +137,14 @@ def through_vae(vae: Any, case: SeamCase) -> SeamCase:
     return replace(case, edited=pixels.movedim(1, -1).contiguous())
 
 
+def mirrored(case: SeamCase) -> SeamCase:
+    """The edit that fills the box with its own mirror image, which fades in over the judged strip."""
+    mirror = case.original.clone()
+    mirror[case.box.index] = case.original[case.box.index].flip(2)
+    wanted = torch.lerp(case.original, mirror, feather_ramp(case.alpha, STRIP).unsqueeze(-1))
+    return replace(case, wanted=wanted, edited=wanted, object=np.zeros_like(case.object))
+
+
 def drift_gains(pixels: Tensor, alpha: Tensor) -> Tensor:
     return pixels * torch.tensor([1.06, 1.0, 0.93]) + torch.tensor([0, 0.01, 0.015])
 
@@ -192,7 +208,7 @@ def _edge_step(error: np.ndarray, near: np.ndarray) -> float:
     """The mean over the parts of the four edges that lie clear of the object."""
     found = []
     for turns in range(4):
-        rows = slice(MARGIN - 2 * ACROSS, MARGIN + 4 * ACROSS)
+        rows = slice(MARGIN - 2 * ACROSS, MARGIN + 3 * ACROSS)
         turned, close = np.rot90(error, turns)[rows], np.rot90(near, turns)[rows]
         for start in range(MARGIN, error.shape[1] - MARGIN - ALONG + 1, ALONG):
             if not close[:, start : start + ALONG].any():
@@ -203,14 +219,15 @@ def _edge_step(error: np.ndarray, near: np.ndarray) -> float:
 
 
 def measure(found: list[SeamCase], drift: str, match: Match, blend: Blend, cell: int) -> dict[str, float]:
+    """Means of the verdicts; a measure that has a place in no case is left out."""
     verdicts = [verdict(pasted(case, drift, match, blend, cell), case) for case in found]
-    return {name: float(np.nanmean([one[name] for one in verdicts])) for name in verdicts[0]}
+    values = {name: np.array([one[name] for one in verdicts]) for name in verdicts[0]}
+    return {name: float(np.nanmean(part)) for name, part in values.items() if np.isfinite(part).any()}
 
 
 def picture(found: list[SeamCase], cell: int) -> Image.Image:
     """Some cases with shifted colours, a row each, enlarged: before, what is wanted, and by some matches."""
-    named = {"none": "none", "ring": "ring", "poisson": "poisson", "default": f"default ({DEFAULT_MATCH})"}
-    columns = ["original", "wanted", *named.values()]
+    columns = ["original", "wanted", *SUMMARY[:-1], f"default ({DEFAULT_MATCH})"]
     shown = [found[index] for index in SHOWN if index < len(found)]
     side, step = PART * ZOOM, PART * ZOOM + GAP
     sheet = Image.new("RGB", (step * len(columns) - GAP, LINE + step * len(shown) - GAP), "white")
@@ -218,7 +235,7 @@ def picture(found: list[SeamCase], cell: int) -> Image.Image:
     for column, name in enumerate(columns):
         draw.text((column * step, 0), name, "black", font)
     for row, case in enumerate(shown):
-        made = (pasted(case, "shifted", MATCHES[name], BLENDS[FEATHER], cell) for name in named)
+        made = (pasted(case, "shifted", MATCHES[name], BLENDS[FEATHER], cell) for name in SUMMARY)
         x, y = (
             min(max(start + case.box.width // 2 - PART // 2, 0), WINDOW - PART)
             for start in (case.box.x, case.box.y)
@@ -233,21 +250,29 @@ def main() -> None:
     (arguments,) = parse([Arguments], {})
     (vae,) = networks.load_networks(Path(arguments.weights), "vae")
     cell = sampling.cell_of(vae)
-    found = [through_vae(vae, case) for case in tqdm(list(cases(arguments.boxes)), leave=False)]
+    drawn = list(cases(arguments.boxes))
+    found = [through_vae(vae, case) for case in tqdm(drawn, leave=False)]
+    redrawn = [through_vae(vae, mirrored(case)) for case in drawn[:: len(DISCS)]]
     metrics: dict[str, float] = {}
 
-    def add(row: str, drift: str, match: Match, blend: Blend) -> None:
-        prefix = "" if drift == "vae" else f"{drift}."
-        values = measure(found, drift, match, blend, cell)
-        metrics.update({f"{row}.{prefix}{name}": value for name, value in values.items()})
-        sys.stdout.write(f"{row} {drift}: " + ", ".join(f"{k} {v:.2f}" for k, v in values.items()) + "\n")
+    def add(row: str, names: Mapping[str, str], judged: list[SeamCase], drift: str, *ways: Any) -> None:
+        values = measure(judged, drift, *ways, cell)
+        told = {f"{row}.{names[name]}": value for name, value in values.items() if name in names}
+        metrics.update(told)
+        sys.stdout.write("".join(f"{name} {value:.2f}\n" for name, value in told.items()))
 
+    linear = BLENDS[FEATHER]
+    for group, drift in {"seams": "vae", "shifted": "shifted", "inside": "inside"}.items():
+        for name, match in MATCHES.items():
+            add(f"{group}.{name}", MEASURES, found, drift, match, linear)
     for name, match in MATCHES.items():
-        for drift in DRIFTS:
-            add(f"seams.{name}", drift, match, BLENDS[FEATHER])
+        add(f"redrawn.{name}", MEASURES, redrawn, "vae", match, linear)
+        add(f"redrawn.{name}", SHIFTED, redrawn, "shifted", match, linear)
+    for drift in ("gains", "gamma", "field"):
+        for name in SUMMARY:
+            add(f"drifts.{drift}", {"ring_delta_e": name}, found, drift, MATCHES[name], linear)
     for name, blend in BLENDS.items():
-        for drift in ("vae", "shifted", "inside"):
-            add(f"feather.{name}", drift, MATCHES["default"], blend)
+        add(f"feather.{name}", MEASURES, found, "shifted", MATCHES["default"], blend)
     with replacing(FOLDER / "seams.png") as path:
         picture(found, cell).save(path, format="PNG", optimize=True)
     sys.stdout.write(f"{write_results('soediff.seams', metrics, 'seams')}\n")

@@ -25,8 +25,9 @@ ROUNDS = 8  # of reweighting: after these, the weights of the robust fit hardly 
 USUAL_SLOPE = 0.02  # spread of what drifts beyond the mean, from black to white and from middle to edge
 FREE = 1000.0  # the same of the mean itself, which may be anything
 SAME_RING = 0.1  # distance of colours at which the ring's cells, their drift undone, show something else
-SAME_RIM = 0.15  # the same in the rim, beyond what is usual in the ring: a sampler may have shifted the rim
-SURENESS = 0.5  # weight of a cell in the field; a smaller one mixes more cells
+SAME_RIM = 0.2  # the same in the rim, which a sampler may have shifted as well
+UNEVEN = 0.02  # how uneven the rim's difference may be, beyond twice the ring's
+SURENESS = 0.75  # weight of a cell in the field; a smaller one mixes more cells
 
 
 def keep_colours(edited: Tensor, original: Tensor, alpha: Tensor, cell: int) -> Tensor:
@@ -112,7 +113,7 @@ def fit_drift(edited: Tensor, original: Tensor, ring: Tensor, cell: int) -> Tens
     place = torch.stack(torch.meshgrid(y, x, indexing="ij"), dim=-1).expand(len(new), -1, -1, -1)
     causes, change, weight = (
         part.flatten(1, 2).cpu().double()  # BhwC -> BNC
-        for part in (torch.cat([new, place], dim=-1), old - new, share.unsqueeze(-1))
+        for part in (torch.cat([new, place], dim=-1), old - new, share)
     )
     slopes = robust_slopes(causes, change, weight).to(edited).unsqueeze(1)  # B63 -> B163
     mean, by_colour, by_y, by_x = slopes.split([1, 3, 1, 1], dim=2)
@@ -131,7 +132,7 @@ def robust_slopes(causes: Tensor, change: Tensor, weight: Tensor) -> Tensor:
     spread[0] = FREE
     slopes = causes.new_zeros(len(causes), causes.shape[-1], change.shape[-1])
     for _ in range(ROUNDS):
-        distance = (change - causes @ slopes).norm(dim=-1, keepdim=True)
+        distance = _length(change - causes @ slopes)
         scale = _middle(distance, weight) + GREY_LEVEL
         weighted = (causes * weight / (1 + (distance / (2 * scale)).square())).mT
         prior = torch.diag_embed((scale.squeeze(-1) / spread).square())
@@ -142,18 +143,18 @@ def robust_slopes(causes: Tensor, change: Tensor, weight: Tensor) -> Tensor:
 def leftover_field(edited: Tensor, original: Tensor, ring: Tensor, rim: Tensor, cell: int) -> Tensor:
     """Lay a smooth field through the means of `original - edited` in the cells of ring and rim, (B, h, w, 3).
 
-    A cell counts less the more its pixels differ (Tukey's biweight); one that shows something else does
-    not count at all.
+    A cell counts as far as edit and original show the same around it: the difference is then small, and as
+    even as is usual in the ring, for a shift is smooth, but what was drawn anew has other details.
     """
-    difference = original - edited
-    known = ring | rim
-    means, share = _cell_means(difference, known, cell)
-    distance = _cell_means(difference.square(), known, cell)[0].sum(dim=-1, keepdim=True).sqrt()
-    in_ring = _cell_means(difference, ring, cell)[1].unsqueeze(-1)
-    usual = _middle(distance.flatten(1, 2), in_ring.flatten(1, 2)).unsqueeze(1)  # B11 -> B111
-    limit = 3 * usual + SAME_RIM
-    agreement = (1 - (distance / limit).square()).clamp(min=0).square().squeeze(-1)
-    field = pull_push(means, SURENESS * share * agreement).movedim(-1, 1)
+    parts = [_cell_means(original - edited, mask, cell) for mask in (ring, rim)]
+    usual = _middle(_near(*parts[0])[1], parts[0][1])
+    weight, sums = torch.zeros_like(parts[0][1]), torch.zeros_like(parts[0][0])
+    for means, share in parts:
+        shift, unevenness = _near(means, share)
+        same = _biweight(unevenness / (2 * usual + UNEVEN)) * _biweight(_length(shift) / SAME_RIM)
+        weight, sums = weight + share * same, sums + means * share * same
+    means = sums / weight.clamp(min=1e-12)
+    field = pull_push(means, SURENESS * weight.squeeze(-1)).movedim(-1, 1)
     height, width = edited.shape[1:3]
     return F.interpolate(field, scale_factor=cell, mode="bilinear")[..., :height, :width].movedim(1, -1)
 
@@ -161,9 +162,7 @@ def leftover_field(edited: Tensor, original: Tensor, ring: Tensor, rim: Tensor, 
 def _agreement(edited: Tensor, original: Tensor, ring: Tensor, cell: int) -> Tensor:
     """How surely the ring shows the same in both, (B, 1, 1, 1): 1, or 0 where cells differ by `SAME_RING`."""
     means, share = _cell_means(original - edited, ring, cell)
-    distance = means.norm(dim=-1, keepdim=True).flatten(1, 2)
-    usual = _middle(distance, share.flatten(1, 2).unsqueeze(-1)).unsqueeze(-1)
-    return (1 - (usual / SAME_RING) ** 4).clamp(min=0)
+    return (1 - (_middle(_length(means), share) / SAME_RING) ** 4).clamp(min=0)
 
 
 def _around(mask: Tensor, pixels: int) -> Tensor:
@@ -172,15 +171,35 @@ def _around(mask: Tensor, pixels: int) -> Tensor:
 
 
 def _cell_means(values: Tensor, mask: Tensor, cell: int) -> tuple[Tensor, Tensor]:
-    """Means of values (B, H, W, C) over each cell's masked pixels, (B, h, w, C), and these pixels' share."""
+    """Mean values (B, H, W, C) of each cell's masked pixels, (B, h, w, C), and their share (B, h, w, 1)."""
     known = mask.unsqueeze(-1).to(values)
     sums, share = (
         F.avg_pool2d(part.movedim(-1, 1), cell, ceil_mode=True).movedim(1, -1)
         for part in (values * known, known.expand(len(values), -1, -1, -1))
     )
-    return sums / share.clamp(min=1e-12), share.squeeze(-1)
+    return sums / share.clamp(min=1e-12), share
 
 
-def _middle(distance: Tensor, share: Tensor) -> Tensor:
-    """Median of distance (B, N, 1) where share (B, N, 1) is above 0, (B, 1, 1); 0 where it is nowhere."""
-    return distance.where(share > 0, torch.nan).nanmedian(dim=1, keepdim=True).values.nan_to_num()
+def _near(means: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (B, h, w, C) of a cell and the eight around it, and how far they are from it, (B, h, w, 1)."""
+    sums = torch.cat([means * share, means.square() * share, share], dim=-1).movedim(-1, 1)
+    *moments, weight = (
+        F.avg_pool2d(sums, 3, stride=1, padding=1).movedim(1, -1).split([means.shape[-1]] * 2 + [1], dim=-1)
+    )
+    mean, square = (moment / weight.clamp(min=1e-12) for moment in moments)
+    return mean, (square - mean.square()).clamp(min=0).sum(dim=-1, keepdim=True).sqrt()
+
+
+def _length(colours: Tensor) -> Tensor:
+    return colours.norm(dim=-1, keepdim=True)
+
+
+def _biweight(distance: Tensor) -> Tensor:
+    """Tukey's weight: 1 at 0, and 0 from 1 on."""
+    return (1 - distance.square()).clamp(min=0).square()
+
+
+def _middle(values: Tensor, share: Tensor) -> Tensor:
+    """Median of a picture's values (B, ..., 1) where share, of the same shape, is above 0; 0 if nowhere."""
+    found = values.where(share > 0, torch.nan).flatten(1).nanmedian(dim=1).values.nan_to_num()
+    return found.view(-1, *[1] * (values.ndim - 1))

@@ -171,6 +171,16 @@ def test_what_replaces_the_original_at_the_edge_keeps_its_colours():
     assert error(match_adaptively(edited, original, alpha, CELL), edited, alpha) < 0.012
 
 
+def test_a_background_that_was_drawn_anew_is_not_pulled_to_the_old_one():
+    original, alpha = scene(), mask_of(BOX)
+    random = np.random.default_rng(2)
+    texture = gaussian_filter(random.standard_normal((1, *SIZE, 3)), (0, 3, 3, 0))
+    edited = original.clone()
+    edited[BOX.index] += 0.08 * torch.from_numpy(texture / texture.std()).float()[BOX.index]
+    assert error(original, edited, alpha) > 0.06
+    assert error(match_adaptively(edited, original, alpha, CELL), edited, alpha) < 0.006
+
+
 def test_surroundings_that_were_redrawn_are_not_believed():
     original, edited, alpha = scene(0), 1 - scene(1) * torch.tensor([1.0, 0.5, 0.2]), mask_of(BOX)
     assert error(match_adaptively(edited, original, alpha, CELL), edited, alpha) < 0.01
