@@ -12,6 +12,7 @@ from typing import Any
 
 from ...core.small_objects.attention_guidance import enlarged
 from ...core.small_objects.boxes import Box
+from ...core.small_objects.colour_match import DEFAULT_MATCH
 from ...demo.client import Prompt
 from ...demo.prompts import shrink
 
@@ -24,7 +25,7 @@ class DrawingTask:
     """What is to be drawn in one box.
 
     picture: an uploaded picture whose alpha is 0 in the box, side pixels a side. place: from 0 to 1, drawn by
-    box. scale: inputs of *Inpaint Small Box* that scale the window, if any.
+    box. scale: of *Inpaint Small Box*, auto or none.
     """
 
     picture: str
@@ -39,7 +40,7 @@ class DrawingTask:
     sampler: str
     scheduler: str
     place: float
-    scale: dict[str, Any]
+    scale: str
 
 
 def node(class_type: str, **inputs: Any) -> dict[str, Any]:
@@ -158,27 +159,35 @@ def guided(task: DrawingTask) -> Prompt:
         "inpaint": _small_box(task, ["model", 2], noise_mask=False),
         "inpaint large": _small_box(replace(task, box=large), ["model", 2], noise_mask=False),
         "sampler": sampler,
-        **_composited(task, ["model", 2]),
+        **_composited(task, ["model", 2], "none"),
     }
 
 
 def ours(task: DrawingTask) -> Prompt:
     """*Inpaint Small Box* with SO-LoRA and the tuned VAE, as in example_workflows/draw_with_so_lora.json."""
+    lora = node(
+        "FinesseLoadSOLoRA", model=["model", 0], lora="so_lora.safetensors", strength=1.0, tuned_vae="none"
+    )
+    tuned = node("FinesseMiniatureLoader", model="inpainting", vae="tuned")
+    return {**_ours(task, ["lora", 0], ["tuned", 2]), "tuned": tuned, "lora": lora}
+
+
+def ours_plain(task: DrawingTask) -> Prompt:
+    """*Inpaint Small Box* with the plain model, as in example_workflows/draw_small_object.json."""
+    return _ours(task, ["model", 0], ["model", 2])
+
+
+def _ours(task: DrawingTask, model: list[Any], vae: list[Any]) -> Prompt:
+    scale = {"scale": task.scale}
+    if task.scale == "auto":
+        scale |= {"scale.limit": 4.0, "scale.model_side": task.side}
     prompt = {
         **_loaded(task, "inpainting"),
-        "tuned": node("FinesseMiniatureLoader", model="inpainting", vae="tuned"),
-        "lora": node(
-            "FinesseLoadSOLoRA",
-            model=["model", 0],
-            lora="so_lora.safetensors",
-            strength=1.0,
-            tuned_vae="none",
-        ),
-        "inpaint": _small_box(task, ["tuned", 2], noise_mask=True, **task.scale),
+        "inpaint": _small_box(task, vae, model=model, noise_mask=True, **scale),
         "sampler": _sampler(task),
-        **_composited(task, ["tuned", 2]),
+        **_composited(task, vae, DEFAULT_MATCH),
     }
-    prompt["sampler"]["inputs"]["model"] = ["lora", 0]
+    prompt["sampler"]["inputs"]["model"] = model
     return prompt
 
 
@@ -188,6 +197,7 @@ ROWS: dict[str, Callable[[DrawingTask], Prompt]] = {
     "lanpaint": lanpaint,
     "guided": guided,
     "ours": ours,
+    "ours_plain": ours_plain,
 }
 
 
@@ -248,14 +258,14 @@ def _sampler(
     )
 
 
-def _composited(task: DrawingTask, vae: list[Any]) -> Prompt:
+def _composited(task: DrawingTask, vae: list[Any], colour_match: str) -> Prompt:
     composite = node(
         "FinesseCompositeBox",
         original=["image", 0],
         edited=["decode", 0],
         region=["inpaint", 3],
         feather=shrink(8, task.side),
-        colour_match="none",
+        colour_match=colour_match,
     )
     return {
         "decode": node("VAEDecode", samples=["sampler", 0], vae=vae),

@@ -13,7 +13,6 @@ pack's: it is the method of SOEBench's authors.
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ from io import BytesIO
 from itertools import product
 from pathlib import Path
 from statistics import median
+from typing import Literal
 
 import numpy as np
 import torch
@@ -80,7 +80,7 @@ class Arguments:
     guidance: float = option(3.0, "classifier-free guidance")
     sampler: str = option("euler", "sampler of all rows but guided, which has DDIM")
     scheduler: str = option("normal", "its scheduler")
-    scale: str = option("", "inputs of Inpaint Small Box that scale the window, as JSON; empty for none")
+    scale: Literal["auto", "none"] = option("auto", "scale of Inpaint Small Box")
     folder: str = option(
         "", "keeps what is drawn, so that a run that was killed goes on; empty keeps nothing"
     )
@@ -129,7 +129,7 @@ def task_of(
         sampler=arguments.sampler,
         scheduler=arguments.scheduler,
         place=mix(drawing.seed, index) / 2**63,
-        scale=json.loads(arguments.scale or "{}"),
+        scale=arguments.scale,
     )
 
 
@@ -219,7 +219,6 @@ def main() -> None:
         left = [each for each in all_drawings(arguments, found) if each not in drawings.seconds]
         if left:
             with peers_server(packs) as (client, clock):
-                check_scale(arguments, client)
                 for drawing in tqdm(left):
                     boxes = replace(found[drawing.size], pixels=emptied[drawing.size])
                     task = task_of(arguments, client, boxes, drawing, sampling.cell_of(vae))
@@ -237,15 +236,6 @@ def check(arguments: Arguments) -> None:
         for each in words(getattr(arguments, name)):
             if each not in known:
                 raise ValueError(f"{name}: {each!r} is none of {', '.join(known)}.")
-
-
-def check_scale(arguments: Arguments, client: ComfyClient) -> None:
-    """Raise ValueError for inputs that *Inpaint Small Box* does not have; ComfyUI would leave them out."""
-    inputs = client.object_info()["FinesseInpaintSmallBox"]["input"]
-    known = {name for kind in inputs.values() for name in kind}
-    for name in json.loads(arguments.scale or "{}"):
-        if name.partition(".")[0] not in known:
-            raise ValueError(f"scale: Inpaint Small Box has no input {name!r}; leave scale empty.")
 
 
 if __name__ == "__main__":

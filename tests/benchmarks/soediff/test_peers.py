@@ -105,7 +105,7 @@ def test_the_command_compares_all_rows_and_goes_on(packs, tmp_path, monkeypatch)
         assert found[f"peers.crop_stitch{infix}.accuracy"] == found[f"peers.lanpaint{infix}.accuracy"] == 0
         assert f"peers.crop_stitch{infix}.fid" not in found  # nothing was drawn
         assert f"peers.crop_stitch{infix}.time_ratio" not in found
-        for row in ("stock", "guided", "ours"):
+        for row in ("stock", "guided", "ours", "ours_plain"):
             assert found[f"peers.{row}{infix}.declined"] == 0
             assert found[f"peers.{row}{infix}.fid"] > 0
         assert found[f"peers.stock{infix}.time_ratio"] == 1
@@ -128,7 +128,10 @@ def test_the_command_compares_all_rows_and_goes_on(packs, tmp_path, monkeypatch)
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
-        (["--rows", "stock, krita"], "rows: 'krita' is none of stock, crop_stitch, lanpaint, guided, ours"),
+        (
+            ["--rows", "stock, krita"],
+            "rows: 'krita' is none of stock, crop_stitch, lanpaint, guided, ours, ours_plain",
+        ),
         (["--sizes", "huge"], "sizes: 'huge' is none of small, tiny"),
         (["--prompt", "colour"], "prompt: 'colour' is none of label, color_label"),
     ],
@@ -174,12 +177,6 @@ def test_declined_boxes_count_as_wrong_and_not_for_fid(tmp_path):
     coloured = peers.verdict(jury, boxes.pixels, drawn, "color_label")
     asked = jury.coloured
     assert coloured["declined"] == pytest.approx(1 - drawn[asked].float().mean().item())
-
-
-def test_inputs_that_the_node_has_not_are_refused(client):
-    peers.check_scale(peers.Arguments(scale='{"grow": 3}'), client)
-    with pytest.raises(ValueError, match="Inpaint Small Box has no input 'zoom'"):
-        peers.check_scale(peers.Arguments(scale='{"zoom": "auto"}'), client)
 
 
 def test_a_pack_that_comfyui_could_not_load_is_refused():
