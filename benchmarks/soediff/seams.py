@@ -2,15 +2,16 @@
 
     python -m finesse.benchmarks.soediff.seams    # writes docs/results/seams.json and seams.png
 
-The photographs are scikit-image's, the VAE is the miniature's. In a box of a window an edit adds a round
-object, adds one that reaches over the edge, or removes one, and the whole window passes through the VAE; so
-what the composite should look like is known. Then the colours drift, as in a user's VAE or sampler:
+It takes some minutes, and scikit-image and scipy (`pip install -e ".[train,test]"`). The photographs are
+scikit-image's, the VAE is the miniature's. In a box of a window an edit adds a round object, adds one that
+reaches over the edge, or removes one, and the whole window passes through the VAE; so what the composite
+should look like is known. Then the colours drift, as in a user's VAE or sampler:
 
 vae       what the VAE itself does, no more
 gains     red × 1.06, blue × 0.93 + 0.015, green + 0.01
 gamma     each channel to the power of 1.12
-field     ± 0.05 along half a wave down and across, in each channel another one
-shifted   gains, gamma and field in turn
+wave      ± 0.05 along about half a wave down and across, in each channel another one
+shifted   gains, gamma and wave in turn
 inside    gains in the box alone, the ring stays: a sampler that a noise mask holds to the box
 
 The groups `seams` (of `vae`), `shifted` and `inside` hold the matches of colour, `feather` the ways to blend
@@ -153,7 +154,7 @@ def drift_gamma(pixels: Tensor, alpha: Tensor) -> Tensor:
     return pixels.clamp(min=0) ** 1.12
 
 
-def drift_field(pixels: Tensor, alpha: Tensor) -> Tensor:
+def drift_wave(pixels: Tensor, alpha: Tensor) -> Tensor:
     y, x = (torch.linspace(0, 1, size)[:, None] for size in pixels.shape[1:3])
     down = torch.cos(torch.pi * (0.7 * y + torch.tensor([0, 0.3, 0.1])))
     across = torch.cos(torch.pi * (x + torch.tensor([0, 0.1, 0.3])))
@@ -161,7 +162,7 @@ def drift_field(pixels: Tensor, alpha: Tensor) -> Tensor:
 
 
 def drift_all(pixels: Tensor, alpha: Tensor) -> Tensor:
-    return drift_field(drift_gamma(drift_gains(pixels, alpha), alpha), alpha)
+    return drift_wave(drift_gamma(drift_gains(pixels, alpha), alpha), alpha)
 
 
 def drift_inside(pixels: Tensor, alpha: Tensor) -> Tensor:
@@ -173,7 +174,7 @@ DRIFTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "vae": lambda pixels, alpha: pixels,
     "gains": drift_gains,
     "gamma": drift_gamma,
-    "field": drift_field,
+    "wave": drift_wave,
     "shifted": drift_all,
     "inside": drift_inside,
 }
@@ -268,7 +269,7 @@ def main() -> None:
     for name, match in MATCHES.items():
         add(f"redrawn.{name}", MEASURES, redrawn, "vae", match, linear)
         add(f"redrawn.{name}", SHIFTED, redrawn, "shifted", match, linear)
-    for drift in ("gains", "gamma", "field"):
+    for drift in ("gains", "gamma", "wave"):
         for name in SUMMARY:
             add(f"drifts.{drift}", {"ring_delta_e": name}, found, drift, MATCHES[name], linear)
     for name, blend in BLENDS.items():

@@ -109,8 +109,8 @@ def test_drifts_are_those_that_the_text_names():
     drifted = {name: drift(pixels, alpha) for name, drift in seams.DRIFTS.items()}
     torch.testing.assert_close(drifted["gains"][0, 0, 0], torch.tensor([0.53, 0.51, 0.48]))
     torch.testing.assert_close(drifted["gamma"][0, 0, 0, 0], torch.tensor(0.5**1.12))
-    assert (drifted["field"] - 0.5).abs().max() == pytest.approx(0.05)
-    assert drifted["field"][0, 0, 0, 0] > 0.5 > drifted["field"][0, 0, -1, 0]
+    assert (drifted["wave"] - 0.5).abs().max() == pytest.approx(0.05)
+    assert drifted["wave"][0, 0, 0, 0] > 0.5 > drifted["wave"][0, 0, -1, 0]
     assert torch.equal(drifted["inside"], pixels)
     inside = seams.drift_inside(pixels.repeat(1, 4, 4, 1), torch.ones(1, 32, 32))
     torch.testing.assert_close(inside, seams.drift_gains(pixels, alpha).repeat(1, 4, 4, 1))
