@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS, SCHEMAS = ROOT / "web" / "docs", ROOT / "tests" / "node_schemas.json"
 SCALE = 1.5  # pixels of the picture for one of the page
 MARGIN = 12
+FIRST = "draw_tiny_object"  # the example that is asked first: here the box picker is in use
 RUN = """async () => {
     const done = new Promise((resolve, reject) => {
         app.api.addEventListener('execution_success', resolve)
@@ -50,7 +51,7 @@ def homes(wanted: Collection[str]) -> dict[str, list[str]]:
     """The examples to run: name -> those of the wanted nodes that are pictured in it."""
     found: dict[str, list[str]] = {}
     left = set(wanted)
-    for name, workflow in other_examples().items():
+    for name, workflow in sorted(other_examples().items(), key=lambda item: item[0] != FIRST):
         if here := sorted(left & {node["type"] for node in workflow["nodes"]}):
             found[name] = here
             left -= set(here)
