@@ -173,6 +173,16 @@ def test_the_default_is_the_nodes():
     assert seam_rivals.MATCHES["default"] is seam_rivals.colour_match.MATCHES[DEFAULT_MATCH]
 
 
+def test_the_stored_figures_reach_their_aims():
+    metrics = json.loads((results.FOLDER / "seams.json").read_text())["metrics"]
+    assert metrics["seams.default.ring_delta_e"] <= 1
+    assert metrics["shifted.default.ring_delta_e"] <= 0.5 * metrics["shifted.none.ring_delta_e"]
+    for group in ("seams", "shifted", "inside"):
+        for measure in ("ring_delta_e", "edge_step"):
+            found = {name: metrics[f"{group}.{name}.{measure}"] for name in seam_rivals.MATCHES}
+            assert min(found, key=found.get) == "default", group
+
+
 def test_the_command_writes_what_the_page_shows(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "FOLDER", tmp_path)
     monkeypatch.setattr(seams, "FOLDER", tmp_path)
