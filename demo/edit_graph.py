@@ -17,6 +17,7 @@ BACK = Column("5 Paste back", 1720, 380, "#3f789e")
 LATENT, REGION, REPORT, WINDOW, WINDOW_MASK = range(2, 7)  # outputs of *Inpaint Small Box*
 CONTEXT = 384  # pixels of the picture around the box
 SCALE = {"scale": "side", "scale.side": 1024}  # the side that all these models know
+NEGATIVE = "Negative prompt"  # title of its node
 PICKER_HEIGHT = 420  # pixels of the box picker in App mode
 
 Wire = list[Any]
@@ -95,7 +96,7 @@ class EditGraph(Graph):
             BACK,
             130,
             **{"edited": edited[0], "original": self.picture[0], "region": box[REGION]},
-            **{"feather": 8, "colour_match": "none"},
+            **{"feather": 8, "colour_match": "adaptive"},
         )
         saved = self.add("SaveImage", BACK, 460, images=pasted[0], filename_prefix=f"finesse/{self.name}")
         self.widgets = [(self.picture, "image", 0), (box, "box", PICKER_HEIGHT), (*prompt, 0), (*seed, 0)]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.files import replacing, write_json, write_text
-from .edit_graph import LATENT, MODEL, SAMPLE, WHAT, WHERE, WINDOW, WINDOW_MASK, EditGraph
+from .edit_graph import LATENT, MODEL, NEGATIVE, SAMPLE, WHAT, WHERE, WINDOW, WINDOW_MASK, EditGraph
 from .family_models import (
     FLUX2_KLEIN,
     FLUX_FILL,
@@ -57,7 +57,7 @@ def other_examples() -> dict[str, dict[str, Any]]:
 def _plain(name: str, files: Files, settings: tuple[int, float, str, str]) -> EditGraph:
     """An inpainting model, or a model that edits by the noise mask."""
     graph = EditGraph(name, files)
-    prompt, unwanted = graph.text(DRAWN), graph.text("", "Negative prompt")
+    prompt, unwanted = graph.text(DRAWN), graph.text("", NEGATIVE)
     box = graph.box(GRASS, prompt[0], unwanted[0])
     sampler = graph.sample(graph.model, box[0], box[1], box, settings)
     return graph.finish(box, sampler, (prompt, "text"), (sampler, "seed"))
@@ -102,7 +102,7 @@ def _qwen_image() -> EditGraph:
     graph = EditGraph("draw_with_qwen_image", QWEN_IMAGE)
     shifted = graph.add("ModelSamplingAuraFlow", MODEL, 70, model=graph.model, shift=3.1)
     control = graph.add("ControlNetLoader", MODEL, 70, control_net_name=QWEN_IMAGE_CONTROL)
-    prompt, unwanted = graph.text(DRAWN), graph.text(" ", "Negative prompt")
+    prompt, unwanted = graph.text(DRAWN), graph.text(" ", NEGATIVE)
     box = graph.box(GRASS, prompt[0], unwanted[0])
     controlled = graph.add(
         "ControlNetInpaintingAliMamaApply",

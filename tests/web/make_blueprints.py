@@ -14,9 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from ...core.files import write_json
+from ...demo.edit_graph import NEGATIVE, EditGraph
+from ...demo.family_graphs import graphs
+from ...demo.family_notes import EDIT
+from ...demo.graph_builder import ModelFile
 from ...demo.workflows import examples
 from .make_pictures import comfyui_page
 
+LABELS = {"name": "model_patch"}  # of widgets whose own name tells too little
 FOLDER = Path(__file__).resolve().parents[2] / "subgraphs"
 
 
@@ -105,6 +110,32 @@ BLUEPRINTS = (
     ),
 )
 
+
+def of_family(graph: EditGraph) -> Blueprint:
+    """The blueprint of a model family: all of its example but the picture, the report and what saves."""
+    job = "Changes what is" if graph.name.startswith(EDIT) else "Draws, replaces or removes an object"
+    (pasted,) = (node.id for node in graph.nodes if node.kind == "FinesseCompositeBox")
+    unwanted = ((node, "text", "negative prompt") for node in graph.nodes if node.title == NEGATIVE)
+    files = (
+        (node, name, LABELS.get(name, name))
+        for node in graph.nodes
+        for name, value in node.given.items()
+        if isinstance(value, ModelFile)
+    )
+    (prompt, text, _), (seed_of, seed, _) = graph.widgets[-2:]
+    shown = ((prompt, text, "prompt"), *unwanted, (seed_of, seed, "seed"), *files)
+    return Blueprint(
+        f"{'Edit' if graph.name.startswith(EDIT) else 'Draw'} Small Object with {graph.label} (Finesse)",
+        graph.name,
+        f"{job} in a small box with {graph.label}; every other pixel stays as it was.",
+        tuple(node.id for node in graph.nodes if node.kind in ("LoadImage", "PreviewAny", "SaveImage")),
+        ((pasted, "image"),),
+        tuple((node.id, widget, label) for node, widget, label in shown),
+    )
+
+
+FAMILIES = tuple(of_family(graph) for graph in graphs().values())
+
 CUT_OUT = """async ({ workflow, blueprint }) => {
     await app.loadGraphData(workflow)
     const graph = app.graph
@@ -143,13 +174,16 @@ def blueprint_json(made: str, subgraph: str, blueprint: Blueprint) -> dict[str, 
     """The JSON that the page made, with ids that stay the same, in the library's category."""
     fixed = json.loads(made.replace(subgraph, blueprint.id))
     (definition,) = fixed["definitions"]["subgraphs"]
+    for kind in ("inputs", "outputs"):
+        for slot in definition[kind]:
+            slot["id"] = str(uuid.uuid5(uuid.UUID(blueprint.id), f"{kind} {slot['name']}"))
     definition |= {"category": "Finesse", "description": blueprint.description}
     return fixed | {"id": str(uuid.uuid5(uuid.NAMESPACE_URL, blueprint.id)), "extra": {}}
 
 
 def main() -> None:
     with comfyui_page() as (page, _):
-        for blueprint in BLUEPRINTS:
+        for blueprint in (*BLUEPRINTS, *FAMILIES):
             workflow = examples()[blueprint.example]
             made, subgraph = page.evaluate(CUT_OUT, {"workflow": workflow, "blueprint": vars(blueprint)})
             write_json(FOLDER / f"{blueprint.name}.json", blueprint_json(made, subgraph, blueprint))

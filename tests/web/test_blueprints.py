@@ -6,8 +6,9 @@ import contextlib
 
 import pytest
 from finesse.core.files import read_json
+from finesse.demo.family_graphs import graphs
 from finesse.demo.prompts import for_miniature
-from finesse.tests.web.make_blueprints import BLUEPRINTS, FOLDER
+from finesse.tests.web.make_blueprints import BLUEPRINTS, FAMILIES, FOLDER
 from finesse.tests.web.pages import OWN
 
 LINK_UP = """async workflow => {
@@ -39,7 +40,7 @@ def test_comfyui_offers_them(server):
     connection.close()
 
     ours = {entry["name"] for entry in offered if "Finesse" in entry["info"]["node_pack"]}
-    assert ours == {blueprint.name for blueprint in BLUEPRINTS}
+    assert ours == {blueprint.name for blueprint in (*BLUEPRINTS, *FAMILIES)}
 
 
 @pytest.mark.parametrize("opened", ["nodes-2.0", "nodes-2.0" + OWN], indirect=True)
@@ -55,3 +56,29 @@ def test_a_blueprint_runs(blueprint, page, client):
             node["inputs"]["steps"] = min(node["inputs"]["steps"], 2)
     saved = client.images(client.run(prompt))
     assert len(saved) >= len(blueprint.outputs)
+
+
+def unrolled(prompt, link):
+    """What is at a link, with all that it is made of and without ids."""
+    node = prompt[link[0]]
+    inputs = {
+        name: unrolled(prompt, value) if isinstance(value, list) else value
+        for name, value in node["inputs"].items()
+    }
+    return node["class_type"], link[1], inputs
+
+
+def saved_link(prompt):
+    (link,) = (node["inputs"]["images"] for node in prompt.values() if node["class_type"] == "SaveImage")
+    return unrolled(prompt, link)
+
+
+@pytest.mark.parametrize("opened", ["nodes-2.0", "nodes-2.0" + OWN], indirect=True)
+@pytest.mark.parametrize("blueprint", FAMILIES, ids=lambda blueprint: blueprint.example)
+def test_a_familys_blueprint_is_its_example(blueprint, page):
+    """tests/nodes/small_objects/test_family_graphs.py runs that."""
+    found = page.evaluate(LINK_UP, read_json(FOLDER / f"{blueprint.name}.json"))
+    expected = graphs()[blueprint.example].prompt()
+    (picture,) = (node for node in found.values() if node["class_type"] == "LoadImage")
+    picture["inputs"]["image"] = "example.png"
+    assert saved_link(found) == saved_link(expected)

@@ -116,7 +116,8 @@ def edit(comfy):
 
 def error(found, expected):
     """Root mean square of the difference, in units of the expected's spread."""
-    return float((found.squeeze() - expected.squeeze()).std() / expected.std())
+    found, expected = found.detach().squeeze(), expected.detach().squeeze()
+    return float((found - expected).std() / expected.std())
 
 
 def is_window(found, expected):
