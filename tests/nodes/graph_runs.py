@@ -75,11 +75,14 @@ def run(prompt, given, monkeypatch):
 
     given: what its loaders give, by type. Raises RuntimeError with ComfyUI's message if the prompt fails.
     """
+    import comfy.model_management
     import execution
     import server
 
     import nodes
 
+    # ComfyUI would load the clones of runs before this one again, which are gone
+    comfy.model_management.current_loaded_models.clear()
     saved = []
     loaders = {
         name: node_class({}, types, lambda types=types: tuple(given[kind] for kind in types))

@@ -58,11 +58,11 @@ def tensor(image):
 class Edit:
     """A graph that has run: its picture before and after, what its networks heard, what its CLIP read."""
 
-    def __init__(self, name, monkeypatch):
+    def __init__(self, name, monkeypatch, image=None):
         self.made = family(FAMILIES[name])
         self.token = TOKENS.get(FAMILIES[name], 16)
         self.clip = RandomCLIP(self.made)
-        self.image, (prompt, self.box) = picture(), small_prompt(name)
+        self.image, (prompt, self.box) = image or picture(), small_prompt(name)
         control, patch = qwen_image_control(), z_image_control()
         given = {"MODEL": self.made.model, "VAE": self.made.vae, "CLIP": self.clip}
         given |= {"CONTROL_NET": control, "MODEL_PATCH": patch}
@@ -74,13 +74,16 @@ class Edit:
         self.model, self.control, self.patch = list(model), list(control), list(patch)
 
     @property
+    def planned(self):
+        """Where the window is, and how large it is sampled."""
+        cell = self.made.vae.spacial_compression_encode()
+        grid, side = Grid(cell, self.token // cell), SCALE["scale.side"] // SMALLER
+        return plan_window([Box(**self.box)], SIZE, CONTEXT // SMALLER, Scale("side", side), grid)
+
+    @property
     def window(self):
         """The window by Pillow, its mask by hand: pictures (1, h, w, 3) and (1, h, w, 1)."""
-        cell = self.made.vae.spacial_compression_encode()
-        grid = Grid(cell, self.token // cell)
-        side = SCALE["scale.side"] // SMALLER
-        planned = plan_window([Box(**self.box)], SIZE, CONTEXT // SMALLER, Scale("side", side), grid)
-        left, top = planned.box.x, planned.box.y
+        planned, left, top = self.planned, self.planned.box.x, self.planned.box.y
         padded = np.pad(np.asarray(self.image), ((0, 99), (0, 99), (0, 0)), "edge")
         cut = Image.fromarray(padded[top : planned.box.bottom, left : planned.box.right])
         seen = tensor(cut.resize((planned.width, planned.height), Image.Resampling.LANCZOS))
@@ -182,6 +185,28 @@ def test_the_control_patch_of_z_image_sees_the_window_without_the_box(edit):
     (window, mask), ((_, context, *_), _) = ran.window, ran.patch[0]
     assert torch.equal(context[0, 16], 1 - mask[0, ::8, ::8, 0])
     assert is_window(context[:1, 17:], ran.encoded((window - 0.5) * (1 - mask) + 0.5))
+
+
+def hint(ran):
+    """What a control is told of the picture, (channels, h, w)."""
+    if ran.control:
+        return ran.control[0][1]["hint"][0, :16, 0].detach()
+    return ran.patch[0][0][1][0, 17:].detach()
+
+
+@pytest.mark.parametrize("name", ["draw_with_qwen_image", "draw_with_z_image"])
+def test_what_is_red_in_the_picture_is_red_at_its_place_to_a_control(name, edit, monkeypatch):
+    before = edit(name)
+    x, y = before.box["x"] + before.box["width"] + 8, before.box["y"] - 16  # beside the box
+    image = picture()
+    image.paste("red", (x, y, x + 8, y + 8))
+    differs = (hint(Edit(name, monkeypatch, image)) - hint(before)).square().sum(0)
+    around = torch.nn.functional.avg_pool2d(differs[None, None], 3, 1, 1)
+
+    row, column = divmod(int(around.argmax()), around.shape[-1])
+    window, cells = before.planned.box, before.planned.width / before.planned.box.width / 8  # a pixel
+    assert (x - window.x) * cells - 1 < column < (x + 8 - window.x) * cells
+    assert (y - window.y) * cells - 1 < row < (y + 8 - window.y) * cells
 
 
 def test_guidance_reaches_flux(edit):
