@@ -296,7 +296,7 @@ def test_box_itself_takes_no_link_but_that_of_an_old_workflow_decides(picker):
     assert picker.locator(STAGE).bounding_box()["height"] > 100  # nothing blank is in its place
 
 
-def test_a_run_gives_picture_cell_and_levels(picker, server, client):
+def test_a_run_gives_picture_token_and_levels(picker, server, client):
     workflow = json.loads((server.folder / PANEL / FOLDER / "draw_small_object.json").read_text("utf-8"))
     workflow["id"] = str(uuid.uuid4())  # no run before this one is its own
     picker.evaluate(
@@ -319,9 +319,9 @@ def test_a_run_gives_picture_cell_and_levels(picker, server, client):
     picker.wait_for_function(f"document.querySelector('{FRAME} img')?.naturalWidth === 64")
     assert "finesse" in picker.locator(f"{FRAME} img").get_attribute("src")
     run = picker.evaluate(f"() => app.nodeOutputs[{NODE}.id].finesse_box[0]")
-    assert {key: run[key] for key in ("width", "height", "cell", "levels")} == {
+    assert {key: run[key] for key in ("width", "height", "token", "levels")} == {
         "width": 64,
         "height": 64,
-        "cell": 4,
+        "token": 4,
         "levels": 3,
     }
