@@ -15,6 +15,7 @@ SELECT = """type => {
     const node = LiteGraph.createNode(type)
     app.graph.add(node)
     app.canvas.deselectAll()
+    app.canvas.ds.scale = 0.6 // a tall node's toolbox is seen, too
     app.canvas.selectNode(node)
     app.canvas.centerOnNode(node)
 }"""
