@@ -74,7 +74,10 @@ class InpaintSmallBox(io.ComfyNode):
         is_waiting = "clip" in others and others["clip"] is None
         if isinstance(prompts, tuple):  # ComfyUI's form here of a growing input of which nothing is linked
             prompts = None
-        texts = texts_of_boxes(_read_boxes(box, boxes, image), prompts)
+        try:
+            texts = texts_of_boxes(_read_boxes(box, boxes, image), prompts)
+        except ValueError:
+            return []  # execute tells what is wrong, after all inputs are checked
         return ["clip"] if is_waiting and to_encode(texts) else []
 
     @classmethod
