@@ -60,18 +60,17 @@ def plan_window(
         factor = _factor(boxes, around, scale, grid)
         fitting = math.floor(scale.model_side / factor)
         context = min(context or fitting, fitting)
-        if factor > 1:
-            around = around.grow(math.ceil(grid.token / factor) - 1)  # Box.window adds a pixel
-    if scale.kind == "none" or (scale.kind == "auto" and factor == 1):
-        box = around.window(*picture, context, grid.token)
-        return Window(box, box.width, box.height)
-    box = around.window(*picture, context, 1)
+    near = around.grow(math.ceil(grid.token / factor) - 1)  # Box.window adds a pixel
+    box = near.window(*picture, context, 1)
     if scale.kind == "side":
         factor = scale.amount / max(box.width, box.height)
     elif scale.kind == "megapixels":
         factor = math.sqrt(scale.amount * MEGAPIXEL / (box.width * box.height))
     x, box_width, width = _whole_tokens(box.x, box.width, picture[0], factor, grid.token)
     y, box_height, height = _whole_tokens(box.y, box.height, picture[1], factor, grid.token)
+    if factor == 1 or (width, height) == (box_width, box_height):  # then the window lies on the grid
+        box = around.window(*picture, context, grid.token)
+        return Window(box, box.width, box.height)
     return Window(Box(x, y, box_width, box_height), width, height)
 
 

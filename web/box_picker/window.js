@@ -77,23 +77,23 @@ function reach(
  * @returns {{window: Box, size: Size}}
  */
 export function planWindow(boxes, { picture, context, scale, token, levels }) {
-  let around = union(boxes)
+  const around = union(boxes)
   let factor = 1
   if (scale.kind === "auto") {
     factor = autoFactor(boxes, around, scale, token, levels)
     const fitting = Math.floor(scale.modelSide / factor)
     context = Math.min(context || fitting, fitting)
-    if (factor > 1) around = enlarged(around, Math.ceil(token / factor) - 1) // windowAround adds a pixel
   }
-  if (scale.kind === "none" || (scale.kind === "auto" && factor === 1)) {
-    const window = windowAround(around, picture, context, token)
-    return { window, size: { width: window.width, height: window.height } }
-  }
-  const box = windowAround(around, picture, context, 1)
+  const near = enlarged(around, Math.ceil(token / factor) - 1) // windowAround adds a pixel
+  const box = windowAround(near, picture, context, 1)
   if (scale.kind === "side") factor = scale.amount / Math.max(box.width, box.height)
   if (scale.kind === "megapixels") factor = Math.sqrt((scale.amount * MEGAPIXEL) / (box.width * box.height))
   const across = wholeTokens(box.x, box.width, picture.width, factor, token)
   const down = wholeTokens(box.y, box.height, picture.height, factor, token)
+  if (factor === 1 || (across.scaled === across.length && down.scaled === down.length)) {
+    const window = windowAround(around, picture, context, token) // it lies on the grid
+    return { window, size: { width: window.width, height: window.height } }
+  }
   return {
     window: { x: across.begin, y: down.begin, width: across.length, height: down.length },
     size: { width: across.scaled, height: down.scaled },

@@ -37,6 +37,8 @@ def test_every_window_holds_its_boxes_and_is_whole_tokens(kind, seed):
     assert all(box.y <= own.y and own.bottom <= box.bottom for own in boxes)
     assert box.x >= 0
     assert box.y >= 0
+    if (window.width, window.height) == (box.width, box.height):  # the picture's own pixels, on its grid
+        assert box.x % grid.token == box.y % grid.token == 0
     # past the right and bottom edge by less than a token of the sampled size, and half a pixel of rounding
     assert max(box.right - width, box.bottom - height) < grid.token / factor + 1
     # as wide as high, to a pixel of the picture
@@ -79,6 +81,12 @@ def test_a_large_box_is_sampled_as_it_is():
     window = planned(Box(40, 40, 200, 200), (512, 512), Scale("auto", 4.0, 512))
     assert window.box == Box(0, 0, 512, 512)
     assert (window.width, window.height) == (512, 512)
+
+
+def test_a_side_that_is_the_windows_own_is_no_scale():
+    window = planned(Box(301, 203, 40, 40), (1000, 800), Scale("side", 160), context=160)
+    assert window == planned(Box(301, 203, 40, 40), (1000, 800), Scale(), context=160)
+    assert window.box.x % 8 == 0
 
 
 def test_side_and_megapixels_say_the_sampled_size():
