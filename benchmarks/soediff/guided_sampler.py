@@ -18,10 +18,10 @@ from comfy_api.latest import ComfyExtension, io
 from torch import Tensor
 
 from ...core.factors.attention import token_map
-from ...core.small_objects.attention_guidance import Focus, sample_guided
 from ...core.small_objects.boxes import Box
 from ...nodes.layers.model_denoiser import TrainableModel
 from ...nodes.layers.model_mirror import ordinary
+from .attention_guidance import Focus, sample_guided
 
 
 class GuidedBoxSampler(io.ComfyNode):

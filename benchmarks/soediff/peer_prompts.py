@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ...core.small_objects.attention_guidance import enlarged
 from ...core.small_objects.boxes import Box
 from ...core.small_objects.colour_match import DEFAULT_MATCH
 from ...demo.client import Prompt
 from ...demo.prompts import shrink
+from .attention_guidance import enlarged
 
 SAVE = "save"  # the node that gives the picture
 ENLARGE = (1.5, 3.0)  # how much larger the box is whose attention guides: drawn from this range by box

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from ...core.small_objects import colour_match
 from ...core.small_objects.compositing import feather_ramp
-from ...core.small_objects.region import dilate
 
 GREY_LEVEL = {"rgb": 1 / 255, "lab": 0.4}
 OCTAVES = 4  # bands of a multi-band blend; each is blended over twice the width of the one before
@@ -127,8 +126,7 @@ def _moved(
 
 
 def _ring(alpha: Tensor, cell: int) -> np.ndarray:
-    inside = (alpha > 0).float()
-    return (dilate(inside, colour_match.RING_CELLS * cell) - inside)[0].numpy() > 0
+    return colour_match.ring_around(alpha > 0, colour_match.RING_CELLS * cell)[0].numpy()
 
 
 MATCHES: dict[str, Match] = {

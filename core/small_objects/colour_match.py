@@ -38,7 +38,7 @@ def keep_colours(edited: Tensor, original: Tensor, alpha: Tensor, cell: int) -> 
 def match_ring(edited: Tensor, original: Tensor, alpha: Tensor, cell: int) -> Tensor:
     """Match mean and spread of each channel in a ring of `RING_CELLS`; ValueError if there is no ring."""
     inside = alpha > 0
-    ring = _around(inside, RING_CELLS * cell)
+    ring = ring_around(inside, RING_CELLS * cell)
     has_box, has_ring = (pixels.flatten(1).any(dim=1) for pixels in (inside, ring))
     if not bool(has_ring[has_box].all()):
         raise ValueError(
@@ -61,10 +61,10 @@ def match_adaptively(edited: Tensor, original: Tensor, alpha: Tensor, cell: int)
     cell = max(cell, LEAST_CELL)
     area = area.grow(RING_CELLS * cell).clip(alpha.shape[2], alpha.shape[1])
     inside, new, old = alpha[area.index] > 0, edited[area.index], original[area.index]
-    ring = _around(inside, RING_CELLS * cell)
+    ring = ring_around(inside, RING_CELLS * cell)
     drift = fit_drift(new, old, ring, cell)
     trust = _agreement(new + drift, old, ring, cell)
-    rim = inside & _around(~inside, RING_CELLS * cell)
+    rim = inside & ring_around(~inside, RING_CELLS * cell)
     drift = drift + leftover_field(new + drift, old, ring, rim, cell)
     matched = edited.clone()
     matched[area.index] = (new + trust * drift).clamp(0, 1)
@@ -165,7 +165,7 @@ def _agreement(edited: Tensor, original: Tensor, ring: Tensor, cell: int) -> Ten
     return (1 - (_middle(_length(means), share) / SAME_RING) ** 4).clamp(min=0)
 
 
-def _around(mask: Tensor, pixels: int) -> Tensor:
+def ring_around(mask: Tensor, pixels: int) -> Tensor:
     """The pixels (B, h, w) within `pixels` of a bool mask and not in it."""
     return (dilate(mask.float(), pixels) > 0) & ~mask
 

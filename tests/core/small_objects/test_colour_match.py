@@ -135,7 +135,7 @@ def test_the_robust_fit_against_stacked_least_squares():
 
 def test_the_fit_is_applied_to_every_pixel_by_its_own_colour_and_place():
     original = scene()
-    ring = colour_match._around(mask_of(BOX) > 0, 2 * CELL)
+    ring = colour_match.ring_around(mask_of(BOX) > 0, 2 * CELL)
     edited = drifted(original)
     correction = colour_match.fit_drift(edited, original, ring, CELL)[0].double()
     pixels = edited[0].double()

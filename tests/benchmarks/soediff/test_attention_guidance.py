@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 from diffusers import DDIMScheduler
-from finesse.core.schedule import NoiseSchedule
-from finesse.core.small_objects.attention_guidance import (
+from finesse.benchmarks.soediff.attention_guidance import (
     Focus,
     attention_loss,
     enlarged,
     pull,
     sample_guided,
 )
+from finesse.core.schedule import NoiseSchedule
 from finesse.core.small_objects.boxes import Box
 from torch.nn import functional as F
 

@@ -26,8 +26,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..schedule import NoiseSchedule
-from .boxes import Box
+from ...core.schedule import NoiseSchedule
+from ...core.small_objects.boxes import Box
 
 # (x_t (B, C, h, w), t (B,) long, text embeddings (B or 1, L, D)) -> the predicted noise (B, C, h, w), and the
 # maps of every layer with cross-attention. Both are differentiable in x_t.
