@@ -9,7 +9,6 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ..core.small_objects.region import PlannedEdit, cut_window
 from .model_grid import reads_concat, reads_mask
 from .types import Conditioning
 
@@ -67,15 +66,15 @@ def empty_latent(model: ModelPatcher, vae: Any, width: int, height: int) -> Tens
 
 
 def encode_edit(
-    vae: Any, image: Tensor, edit: PlannedEdit, noise_mask: bool, model: ModelPatcher | None = None
+    vae: Any, pixels: Tensor, mask: Tensor, noise_mask: bool, model: ModelPatcher | None = None
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Encode the latent for the sampler, and the values that an inpainting conditioning also needs.
 
-    A `model` that reads no picture from its conditioning gets none, which saves its encoding; one that reads
-    no mask with it, as InstructPix2Pix, gets the whole picture.
+    pixels: (B, h, w, 3), the window as it is sampled. mask: (1 or B, h, w), 1 where the model draws. A model
+    that reads no picture from its conditioning gets none, which saves its encoding; one that reads no mask
+    with it, as InstructPix2Pix, gets the whole picture.
     """
-    pixels = cut_window(image, edit.region)
-    mask = edit.mask.unsqueeze(1).to(pixels)  # BHW -> B1HW
+    mask = mask.unsqueeze(1).to(pixels)  # BHW -> B1HW
     samples = encode_pictures(vae, pixels)
     latent, inpaint = {"samples": samples}, {"concat_mask": mask_of_pictures(mask, samples)}
     if noise_mask:

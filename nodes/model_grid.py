@@ -8,8 +8,16 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
+from ..core.small_objects.boxes import Grid
+
 # what ComfyUI's transformers call the side of a token: Cosmos and Anima the second, Krea 2 the third
 PATCH_NAMES = ("patch_size", "patch_spatial", "patch")
+
+
+def grid_of(model: ModelPatcher | None, vae: Any) -> Grid:
+    """The grid of a model over the pixels that its VAE encodes; without a model, SD1.x's levels."""
+    cell = vae.spacial_compression_encode()
+    return Grid(cell, levels=4) if model is None else Grid(cell, patch_of(model), unet_levels(model))
 
 
 def patch_of(model: ModelPatcher) -> int:

@@ -9,7 +9,6 @@ import comfy.model_management
 import comfy.sample
 import comfy.utils
 import latent_preview
-import node_helpers
 import torch.nn.functional as F
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
@@ -18,9 +17,10 @@ from typing_extensions import override
 
 from ...core.small_objects.boxes import Box, Grid
 from ...core.small_objects.compositing import composite, fill_from_around
-from ...core.small_objects.region import PlannedEdit, plan_edit
+from ...core.small_objects.region import PlannedEdit, cut_window, plan_edit
 from ..categories import LAYERS
-from ..latents import empty_latent, encode_edit
+from ..latents import empty_latent, encode_edit, for_sampler
+from ..model_grid import grid_of
 from ..sampler_inputs import Sampling, sampler_inputs
 from ..types import Conditioning
 from .layer_training import object_mask, one_picture, seed_input
@@ -84,11 +84,12 @@ class ReferenceBackground(io.ComfyNode):
             latent = {"samples": empty_latent(model, vae, width, height)}
             drawn = _sample(model, vae, positive, negative, latent, seed, settings)
             return io.NodeOutput(drawn[:, :height, :width])
-        edit = _without_object(selected, vae.spacial_compression_encode())
+        edit = _without_object(selected, grid_of(model, vae))
         photo, region = image[..., :3], edit.region
         filled = fill_from_around(photo, region.alpha[:, :height, :width].to(photo.device))
-        latent, inpaint = encode_edit(vae, filled, edit, noise_mask=True, model=model)
-        prompts = (node_helpers.conditioning_set_values(prompt, inpaint) for prompt in (positive, negative))
+        window = cut_window(filled, region)
+        latent, inpaint = encode_edit(vae, window, edit.mask, noise_mask=True, model=model)
+        prompts = (for_sampler(each, inpaint, latent["samples"], model) for each in (positive, negative))
         drawn = _sample(model, vae, *prompts, latent, seed, settings)
         return io.NodeOutput(composite(photo, drawn, region, feather=region.cell // 2))
 
@@ -143,22 +144,23 @@ def fitted(picture: Tensor, width: int, height: int) -> Tensor:
     return resized.movedim(1, -1)
 
 
-def _without_object(mask: Tensor, cell: int) -> PlannedEdit:
-    """Plan an edit of all latent cells that the object (H, W) touches, grown by one cell."""
+def _without_object(mask: Tensor, grid: Grid) -> PlannedEdit:
+    """Plan an edit of all tokens that the object (H, W) touches, grown by one."""
     height, width = mask.shape
     edit = plan_edit(
         [Box(0, 0, width, height)],
         ["image"],
         (mask > 0).float()[None],
         (width, height),
-        grid=Grid(cell),
+        grid=grid,
         snap=True,
-        grow=cell,
+        grow=grid.token,
         context=0,
     )
     if bool(edit.region.alpha[:, :height, :width].all()):
         raise ValueError(
-            f"mask and the {cell} px around it leave no part of the photo to keep; choose draw as source."
+            f"mask and the {grid.token} px around it leave no part of the photo to keep; choose draw as "
+            "source."
         )
     return edit
 

@@ -17,7 +17,7 @@ from ...core.small_objects.boxes import Grid, LabelledBox, box_name, describe_ef
 from ...core.small_objects.region import PlannedEdit, Region, cut_window, plan_edit
 from ..categories import SMALL_OBJECTS
 from ..latents import encode_edit, for_sampler
-from ..model_grid import patch_of, reads_mask, unet_levels
+from ..model_grid import grid_of, reads_mask
 from ..progress_text import show_text
 from ..types import Conditioning, FinesseRegion
 from .box_picker import UI_KEY, picker_data
@@ -111,7 +111,7 @@ class InpaintSmallBox(io.ComfyNode):
             )
         pictures = [item.picture for item in labelled]
         usable_mask = None if mask is None else check_mask(mask, image)
-        grid, scaling = _grid(model, vae), read_scale(scale, model)
+        grid, scaling = grid_of(model, vae), read_scale(scale, model)
         edit = plan_edit(
             [item.box for item in labelled],
             _names(labelled),
@@ -125,7 +125,8 @@ class InpaintSmallBox(io.ComfyNode):
             pictures=pictures,
             batch=len(image),
         )
-        latent, inpaint = encode_edit(vae, image, edit, noise_mask, model)
+        window, window_mask = cut_window(image, edit.region), edit.mask
+        latent, inpaint = encode_edit(vae, window, window_mask, noise_mask, model)
         into_window = IntoWindow(edit.region)
         given = {"positive": positive or [], "negative": negative or []}
         made = {
@@ -143,8 +144,8 @@ class InpaintSmallBox(io.ComfyNode):
             latent,
             region,
             report,
-            cut_window(image, region),
-            edit.mask,
+            window,
+            window_mask,
             ui={
                 **ui.PreviewText(report).as_dict(),
                 UI_KEY: [picker_data(cls, image, grid, known_side(model))],
@@ -215,11 +216,6 @@ def _report(
     if model is not None and not noise_mask and not reads_mask(model):
         lines.append("model is no inpainting model and noise_mask is off: the whole window is redrawn.")
     return "\n".join(lines)
-
-
-def _grid(model: Any, vae: Any) -> Grid:
-    cell = vae.spacial_compression_encode()
-    return Grid(cell, levels=4) if model is None else Grid(cell, patch_of(model), unet_levels(model))
 
 
 def _describe_window(region: Region, grid: Grid, is_read: bool) -> str:
