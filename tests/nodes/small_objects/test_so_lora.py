@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from statistics import median
 
 import pytest
 import torch
@@ -87,11 +88,11 @@ def test_sampling_takes_no_longer(comfyui, trained, measured):
     patched.patch_model()
     for _ in range(40):
         for name, model in (("plain", plain), ("patched", patched)):
-            start = time.perf_counter()
+            start = time.process_time()
             with torch.inference_mode():
                 model.model.diffusion_model(inputs[0], inputs[1], context=inputs[2])
-            seconds[name].append(time.perf_counter() - start)
-    ratio = min(seconds["patched"]) / min(seconds["plain"])
+            seconds[name].append(time.process_time() - start)
+    ratio = median(b / a for a, b in zip(seconds["plain"], seconds["patched"], strict=True))
     measured(f"time of ComfyUI's UNet with a SO-LoRA over without: {ratio:.3f}")
     assert ratio < 1.1  # the same work; what a busy machine adds is not the adapters'
 
