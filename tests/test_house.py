@@ -189,6 +189,13 @@ def test_dev_needs_the_standard_library_only():
             assert level or top in allowed, f"{path} imports {module}"
 
 
+def test_tests_run_coroutines_beside_playwrights_loop():
+    """`asyncio.run` fails in a process that has opened a page; `tests/coroutines` does not."""
+    for path in files_of("tests"):
+        imported = {module for _, module in imports_of(path)}
+        assert "asyncio" not in imported or path == ROOT / "tests" / "coroutines.py", path
+
+
 def test_no_file_is_too_long():
     for path in [*tracked(".py"), *tracked(".js")]:
         lines = len(path.read_text("utf-8").splitlines())

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 from functools import cache
 from pathlib import Path
+
+from finesse.tests.coroutines import awaited
 
 EXTRAS = (  # of ComfyUI's folder comfy_extras
     *("controlnet", "custom_sampler", "differential_diffusion", "edit_model", "flux", "qwen"),
@@ -66,7 +67,7 @@ def nodes_of_comfyui():
     folder = Path(nodes.__file__).parent / "comfy_extras"
     for name in EXTRAS:
         file = folder / f"nodes_{name}.py"
-        assert asyncio.run(nodes.load_custom_node(str(file), module_parent="comfy_extras"))
+        assert awaited(nodes.load_custom_node(str(file), module_parent="comfy_extras"))
     return {**nodes.NODE_CLASS_MAPPINGS, **{node.GET_SCHEMA().node_id: checked(node) for node in NODES}}
 
 
@@ -98,11 +99,11 @@ def run(prompt, given, monkeypatch):
     for node in prompt.values():
         if node["class_type"] in LOADERS:
             node["inputs"] = {}
-    is_valid, _, outputs, faults = asyncio.run(execution.validate_prompt("test", prompt, None))
+    is_valid, _, outputs, faults = awaited(execution.validate_prompt("test", prompt, None))
     assert is_valid, faults
     assert not faults
     executor = execution.PromptExecutor(listener, execution.CacheType.CLASSIC, NO_CACHE)
-    executor.execute(prompt, "test", {"client_id": listener.client_id}, outputs)
+    awaited(executor.execute_async(prompt, "test", {"client_id": listener.client_id}, outputs))
     if listener.errors:
         raise RuntimeError(listener.errors[0])
     return saved
