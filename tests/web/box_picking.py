@@ -41,6 +41,11 @@ OPEN = """async ([workflow, scale, offset]) => {
     app.canvas.setDirty(true, true)
 }"""
 NODE = "app.canvas.graph.nodes.find(node => node.type === 'FinesseInpaintSmallBox')"
+RELOAD = """async () => {
+    const saved = JSON.parse(JSON.stringify(app.rootGraph.serialize()))
+    app.rootGraph.clear()
+    await app.loadGraphData(saved)
+}"""
 SHOWN = f"document.querySelector('{FRAME} img')?.src.includes('example.png')"
 PROMPT = """async () => Object.values((await app.graphToPrompt()).output)
     .filter(node => node.class_type === 'FinesseInpaintSmallBox').map(node => node.inputs.box)"""

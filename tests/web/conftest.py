@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 from finesse.demo.server import ComfyServer
+from finesse.tests.web.box_picking import show
 from finesse.tests.web.browser import find_browser
 from finesse.tests.web.map_editor_desk import desk, editor_page, site  # noqa: F401
 from finesse.tests.web.pages import CLEAR, OWN, READY, RENDERERS, WATCH_DEPRECATED, Opened, equip
@@ -78,6 +79,14 @@ def page(opened):
     opened.page.evaluate(WATCH_DEPRECATED)
     yield opened.page
     assert not opened.page.evaluate("window.deprecated?.splice(0) ?? []")
+
+
+@pytest.fixture
+def picker(page):
+    """The page with one box picker that shows a picture."""
+    page.set_default_timeout(20_000)
+    show(page)
+    return page
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from finesse.tests.web.box_picking import (
     BOX,
     FRAME,
     NODE,
+    RELOAD,
     SHOWN,
     STAGE,
     at,
@@ -24,11 +25,6 @@ from finesse.tests.web.box_picking import (
 )
 from finesse.tests.web.graphs import HISTORY
 
-RELOAD = """async () => {
-    const saved = JSON.parse(JSON.stringify(app.rootGraph.serialize()))
-    app.rootGraph.clear()
-    await app.loadGraphData(saved)
-}"""
 # Opens the workflow as it was saved when box had a socket; gives what the prompt has of box.
 LINK_AS_OF_OLD = """async () => {
     const old = JSON.parse(JSON.stringify(app.rootGraph.serialize()))
@@ -42,14 +38,6 @@ LINK_AS_OF_OLD = """async () => {
     await app.loadGraphData(old)
     return (await app.graphToPrompt()).output[node.id].inputs.box
 }"""
-
-
-@pytest.fixture
-def picker(page):
-    """The page with one box picker that shows a picture."""
-    page.set_default_timeout(20_000)
-    show(page)
-    return page
 
 
 @pytest.mark.own_page_too

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from finesse.core.files import read_json
 from finesse.demo.workflows import to_api
-from finesse.tests.web.box_picking import FRAME, NODE, settle, show
+from finesse.tests.web.box_picking import FRAME, NODE, RELOAD, settle
 
 OLD = Path(__file__).parent / "old_workflows"  # examples as they were saved before there was a scale
 OPEN = "async workflow => { await app.loadGraphData(workflow); return (await app.graphToPrompt()).output }"
@@ -23,23 +23,10 @@ SET = (
     app.canvas.setDirty(true, true)
 }"""
 )
-SAVE_AND_OPEN = """async () => {
-    const saved = JSON.parse(JSON.stringify(app.rootGraph.serialize()))
-    app.rootGraph.clear()
-    await app.loadGraphData(saved)
-}"""
 NEW = """async () => {
     app.rootGraph.clear()
     app.rootGraph.add(LiteGraph.createNode('FinesseInpaintSmallBox'))
 }"""
-
-
-@pytest.fixture
-def picker(page):
-    """The page with one box picker that shows a picture, as it was saved before there was a scale."""
-    page.set_default_timeout(20_000)
-    show(page)
-    return page
 
 
 def put(page, **values):
@@ -92,7 +79,7 @@ def test_the_window_and_the_grade_follow_the_scale(picker):
 def test_a_scale_is_saved_and_opened(picker):
     put(picker, scale="megapixels")
     put(picker, scale__megapixels=0.25)
-    picker.evaluate(SAVE_AND_OPEN)
+    picker.evaluate(RELOAD)
     inputs = picker.evaluate(INPUTS)
     assert (inputs["scale"], inputs["scale.megapixels"]) == ("megapixels", 0.25)
 
